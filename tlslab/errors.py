@@ -4,9 +4,6 @@
     ├── UsageError              the user's mistake: the command line exits with 2
     ├── PKIError                a certificate, key or CA directory that cannot be used
     ├── TLSError                a TLS connection that did not come about or broke
-    │   ├── HandshakeError      ... before application data could flow
-    │   │   └── VerificationError   ... because a certificate was refused
-    │   └── TruncationError     the transport ended without close_notify (RFC 8446 section 6.1)
     ├── HTTPError               a peer that broke HTTP/1.1, or one of our limits
     ├── NetworkError            a name, port or host of the lab's network
     │   └── AddressInUse        the port asked for is taken
