@@ -20,25 +20,45 @@ Data flows one way: lower layers know nothing of higher ones. A test walks the i
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-__all__ = ["Canary", "Lab", "Outcome", "TlslabError", "__version__", "scenario"]
+__all__ = [
+    "ApplicationKey",
+    "Canary",
+    "Lab",
+    "Outcome",
+    "TlslabError",
+    "Version",
+    "__version__",
+    "decrypt",
+    "encrypt",
+    "scenario",
+]
 
 if TYPE_CHECKING:
+    from tlslab.clientside import ApplicationKey, decrypt, encrypt
     from tlslab.errors import TlslabError
     from tlslab.lab import Canary, Lab, Outcome, scenario
+    from tlslab.tls import Version
+
+_HOMES = {
+    "ApplicationKey": "tlslab.clientside",
+    "Canary": "tlslab.lab",
+    "Lab": "tlslab.lab",
+    "Outcome": "tlslab.lab",
+    "TlslabError": "tlslab.errors",
+    "Version": "tlslab.tls",
+    "decrypt": "tlslab.clientside",
+    "encrypt": "tlslab.clientside",
+    "scenario": "tlslab.lab",
+}
 
 
 def __getattr__(name: str) -> object:
-    """Load the public names on first use, so that `tlslab --version` stays quick."""
-    if name == "TlslabError":
-        from tlslab.errors import TlslabError
-
-        return TlslabError
-    if name in __all__:
-        import tlslab.lab
-
-        return getattr(tlslab.lab, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Load a public name on first use, so that `tlslab --version` stays quick."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -108,6 +108,7 @@ async def test_a_diversion_leads_the_victim_and_only_the_victim_astray() -> None
             assert taken.intended.name == "shop.test"
             assert taken.intended.port == 80
             assert taken.flow.leg == "client → mallory"
+            assert taken.reached == victims_end.reached == "mallory"
         for unaffected in (mallory, network.host("other")):
             assert await say(await unaffected.connect("shop.test", 80), b"x") == b"X"
 

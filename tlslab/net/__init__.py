@@ -5,11 +5,12 @@ It carries bytes and lets others watch or stand in the way; it knows nothing of 
 
 from __future__ import annotations
 
-from tlslab.net.loopback import LoopbackListener, LoopbackNetwork
+from tlslab.net.loopback import EXTERNAL, LoopbackListener, LoopbackNetwork
 from tlslab.net.network import Connection, Host, Network
 from tlslab.net.observation import Chunk, Direction, Endpoint, Flow, Kind, Tap
 
 __all__ = [
+    "EXTERNAL",
     "Chunk",
     "Connection",
     "Direction",

@@ -44,6 +44,7 @@ class _Wire:
     """One connection between two ends, and who listens in."""
 
     flow: Flow
+    reached: str
     taps: tuple[Tap, ...]
     clock: Callable[[], int]
     ended: set[Direction] = field(default_factory=set)
@@ -70,6 +71,7 @@ class LoopbackConnection(Connection):
         self._sends = sends
         self._peer_is_ours = peer_is_ours
         self.flow = wire.flow
+        self.reached = wire.reached
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Put bytes on the wire."""
@@ -201,7 +203,8 @@ class LoopbackNetwork(Network):
             client=client,
             server=intended,
         )
-        return _Wire(flow, self._taps_between(client.name, reached.name), self._clock)
+        taps = self._taps_between(client.name, reached.name)
+        return _Wire(flow, reached.name, taps, self._clock)
 
     def _accepted(self, stream: trio.SocketStream, endpoint: Endpoint) -> LoopbackConnection:
         peer_port: int = stream.socket.getpeername()[1]
@@ -234,4 +237,7 @@ def _listening_failed(error: OSError, address: str, port: int) -> NetworkError:
         return NetworkError(
             f"port {port} may not be used by this user", hint="choose a port above 1023"
         )
-    return NetworkError(f"cannot listen on {address}:{port}: {error.strerror or error}")
+    return NetworkError(
+        f"cannot listen on {address}, port {port}: {(error.strerror or str(error)).lower()}",
+        hint="name an address of this machine, such as 127.0.0.1",
+    )

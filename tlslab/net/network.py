@@ -29,10 +29,12 @@ class Connection(trio.abc.HalfCloseableStream):
     """One end of a TCP connection in the lab.
 
     `flow` is the connection as an observer on this leg sees it. `intended` is whom the client
-    asked for: the same as `flow.server`, and different from the accepting host if diverted.
+    asked for, `reached` the name of the host that accepted: another one if it was diverted. An
+    honest client cannot know the latter; it is for those who write down what happened.
     """
 
     flow: Flow
+    reached: str
 
     @property
     def intended(self) -> Endpoint:

@@ -92,7 +92,7 @@ def sequence_diagram(result: ScenarioResult, anchor: str) -> list[Element]:
 def _lanes(messages: Sequence[Message], parties: Sequence[PartyRecord]) -> dict[str, _Lane]:
     records = {party.name: party for party in parties}
     spoke = [name for message in messages for name in (message.source, message.target)]
-    names = dict.fromkeys([*spoke, *(party.name for party in parties)])
+    names = dict.fromkeys([*(party.name for party in parties), *spoke])
     width = min(max((_WIDTH - _GUTTER) // len(names), _NARROWEST), _WIDEST)
     lanes = {}
     for index, name in enumerate(names):

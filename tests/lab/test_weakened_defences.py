@@ -1,0 +1,71 @@
+"""Every shipped scenario ends as it declares, and no defended one survives without its defence.
+
+The weakened scripts are the shipped ones with one defence taken out of their text. Each must end
+breached; a verdict that does not change when the defence goes would be a guess.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tlslab.lab import Outcome, Scenario, load_file, run_scenario, shipped_scenarios
+
+SHIPPED = {scenario.id: scenario for scenario in shipped_scenarios()}
+
+CAREFUL = "client = lab.client()"
+CARELESS = "client = lab.client(verify_chain=False, verify_name=False)"
+
+WEAKENED = {
+    "tls_hides_the_payload": ('server("shop.test")', 'server("shop.test", tls=False)'),
+    "tls13_hides_the_certificate": ('.test"])', '.test"], maximum=Version.TLS_1_2)'),
+    "tls_hides_the_chat": ('server("chat.test")', 'server("chat.test", tls=False)'),
+    "mitm_cannot_join_the_chat": (CAREFUL, CARELESS),
+    "mitm_with_unknown_ca_is_refused": (CAREFUL, CARELESS),
+    "wrong_name_is_refused": (CAREFUL, "client = lab.client(verify_name=False)"),
+    "without_the_rogue_root_mitm_is_refused": (
+        "mallory = await lab.interceptor(victim=client)",
+        "mallory = await lab.interceptor(victim=client); client.trust(mallory.authority.root)",
+    ),
+    "mutual_tls_keeps_mitm_from_being_the_client": (', client_certificate="required"', ""),
+    "tls_to_the_backend_hides_it": ("encrypted=True, tls=True", "encrypted=True"),
+    "disk_thief_gets_ciphertext": ("encrypted=True", "encrypted=False"),
+    "client_side_encryption_trusts_nobody": ("sealed)", "record.token)"),
+}  # fmt: skip
+"""By scenario: a piece of its source, and what stands there instead without the defence."""
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+async def test_a_shipped_scenario_ends_as_declared(name: str, tmp_path: Path) -> None:
+    result = await run_scenario(SHIPPED[name], tmp_path)
+    unmet = [check for check in result.checks if not check.holds]
+    assert result.error is None
+    assert unmet == []
+    assert result.as_declared, result.reason
+    assert result.checks, "a scenario that expects nothing teaches nothing"
+
+
+@pytest.mark.parametrize(
+    "name", [one.id for one in SHIPPED.values() if one.outcome is Outcome.DEFENDED]
+)
+async def test_without_its_defence_the_attack_wins(name: str, tmp_path: Path) -> None:
+    result = await run_scenario(weakened(SHIPPED[name], tmp_path), tmp_path)
+    assert result.outcome is Outcome.BREACHED, result.reason
+    assert not result.as_declared
+    sightings = [sighting for party in result.parties for sighting in party.sightings]
+    assert sightings
+    for sighting in sightings:
+        assert (tmp_path / sighting.file).is_file()
+
+
+def weakened(scenario: Scenario, folder: Path) -> Scenario:
+    """The scenario without its defence; checks that the text to be replaced was there once."""
+    defence, instead = WEAKENED[scenario.id]
+    assert scenario.source.count(defence) == 1
+    text = scenario.path.read_text()
+    start = text.index(scenario.source)
+    changed = scenario.source.replace(defence, instead)
+    path = folder / scenario.path.name
+    path.write_text(text[:start] + changed + text[start + len(scenario.source) :])
+    return next(one for one in load_file(path) if one.id == scenario.id)

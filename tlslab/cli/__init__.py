@@ -1,0 +1,127 @@
+"""The command line: `tlslab`. One file per subcommand; nothing imports this package.
+
+Exit codes
+    0    everything was as declared
+    1    the outcome of a scenario, a check of an exercise or a verification was not
+    2    the user's mistake: one line that says what is wrong, and a hint
+    3    a fault of tlslab's own; TLSLAB_DEBUG=1 shows the traceback
+    130  interrupted (Ctrl-C)
+
+Standard output carries results, standard error carries progress, logs and errors.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from tlslab import __version__
+from tlslab.errors import TlslabError
+
+COMMANDS = {
+    "demo": ("tlslab.cli.demo", "The headline scenarios, and the exposure matrix."),
+    "run": ("tlslab.cli.run", "Run scenarios by name, group or file."),
+    "list": ("tlslab.cli.list", "List the scenarios that ship with tlslab."),
+    "show": ("tlslab.cli.show", "Show a scenario: its lesson, what it declares, its source."),
+    "up": ("tlslab.cli.up", "Keep a lab running for your own clients."),
+    "ca": ("tlslab.cli.ca", "Make and look into certificate authorities."),
+    "capture": ("tlslab.cli.capture", "Show and compare packet captures."),
+    "exercise": ("tlslab.cli.exercise", "Training exercises, checked by the real thing."),
+    "completion": ("tlslab.cli.completion", "Print the completion script for your shell."),
+}
+"""Subcommands, in the order of the help: module and summary. A module is imported when used."""
+
+
+class _Commands(click.Group):
+    """Subcommands loaded on first use, so that help and --version stay quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[name][0])
+        command = getattr(module, "command", None) or getattr(module, name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with `tlslab demo`. Each command explains itself with --help.",
+)
+@click.version_option(__version__, prog_name="tlslab")
+def cli() -> None:
+    """A network lab that shows, with evidence, who can read what."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with one of the codes above."""
+    try:
+        result = cli.main(args=arguments, prog_name="tlslab", standalone_mode=False)
+        sys.stdout.flush()
+        code = result if isinstance(result, int) else 0
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.ClickException as error:
+        code = _mistake(error.format_message(), _where_to_look(error))
+    except TlslabError as error:
+        code = _mistake(error.message, error.hint)
+    except (KeyboardInterrupt, click.Abort):
+        code = 128 + signal.SIGINT
+    except BrokenPipeError:
+        # Whoever read our output has had enough; the interpreter must not try to flush again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 128 + signal.SIGPIPE
+    except BaseExceptionGroup as group:
+        code = _of_group(group)
+    except Exception as error:
+        code = _our_fault(error)
+    sys.exit(code)
+
+
+def _mistake(message: str, hint: str | None) -> int:
+    line = message[:1].lower() + message[1:].rstrip(".")
+    print(f"tlslab: {line}", file=sys.stderr)
+    if hint:
+        print(f"hint: {hint}", file=sys.stderr)
+    return 2
+
+
+def _where_to_look(error: click.ClickException) -> str | None:
+    context = getattr(error, "ctx", None)
+    return f"`{context.command_path} --help` explains it" if context is not None else None
+
+
+def _of_group(group: BaseExceptionGroup[BaseException]) -> int:
+    """Tasks that run side by side fail as a group, even if it is a group of one."""
+    if group.subgroup(KeyboardInterrupt) is not None:
+        return 128 + signal.SIGINT
+    ours, rest = group.split(TlslabError)
+    if ours is None or rest is not None:
+        return _our_fault(group)
+    first: BaseException = ours
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    assert isinstance(first, TlslabError)
+    return _mistake(first.message, first.hint)
+
+
+def _our_fault(error: BaseException) -> int:
+    if os.environ.get("TLSLAB_DEBUG"):
+        raise error
+    print(f"tlslab: a fault of its own: {type(error).__name__}: {error}", file=sys.stderr)
+    print("hint: set TLSLAB_DEBUG=1 to see the traceback, and please report it", file=sys.stderr)
+    return 3

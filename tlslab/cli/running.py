@@ -1,0 +1,135 @@
+"""What `run` and `demo` share: a run's folder, its progress, its report and its exit code."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import trio
+from OpenSSL import SSL
+from rich.console import Console
+
+from tlslab import __version__
+from tlslab.errors import UsageError
+from tlslab.lab import Matrix, RunResult, Scenario, ScenarioResult, measure, run_scenarios
+from tlslab.report import RunProgress, print_run, run_to_json, write_html, write_junit
+
+RUNS = "tlslab-runs"
+"""Folder, in the current one, in which every run gets a folder of its own."""
+
+EXIT_NOT_AS_DECLARED = 1
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def run_options(command: F) -> F:
+    """The options that every command has which runs scenarios."""
+    options = [
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout."),
+        click.option(
+            "--junit", type=click.Path(path_type=Path, dir_okay=False), help="Write JUnit XML."
+        ),
+        click.option(
+            "--out",
+            type=click.Path(path_type=Path, file_okay=False),
+            help=f"Folder for the evidence.  [default: {RUNS}/<time>]",
+        ),
+    ]
+    return functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)
+
+
+def new_folder(out: Path | None) -> Path:
+    """The folder for this run's evidence, made anew; UsageError when there is something in it."""
+    folder = out or Path(RUNS) / datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")[:-3]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise UsageError(
+                f"the folder {folder} is not empty",
+                hint="evidence is never overwritten; name another",
+            )
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to {folder}: {error.strerror}", hint="name another folder with --out"
+        ) from error
+    return folder.resolve()
+
+
+def run_and_report(
+    scenarios: Sequence[Scenario],
+    *,
+    matrix: bool,
+    as_json: bool,
+    junit: Path | None,
+    out: Path | None,
+) -> int:
+    """Run scenarios (and measure the matrix), show and write the results; the exit code."""
+    if junit is not None and not junit.absolute().parent.is_dir():
+        raise UsageError(
+            f"there is no folder {junit.parent} to write {junit.name} to", hint="make it first"
+        )
+    folder = new_folder(out)
+    started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
+    with RunProgress(len(scenarios)) as progress:
+        results, measured = trio.run(_run, scenarios, matrix, folder, progress)
+    run = RunResult(
+        started=started.isoformat(timespec="seconds"),
+        seconds=time.monotonic() - clock,
+        folder=str(folder),
+        versions=versions(),
+        scenarios=results,
+        matrix=measured,
+    )
+    write_html(run, folder / "report.html")
+    (folder / "run.json").write_text(run_to_json(run), encoding="utf-8")
+    if junit is not None:
+        write_junit(run, junit)
+    if as_json:
+        print(run_to_json(run))
+    else:
+        print_run(Console(), run)
+        _say_where(folder)
+    return 0 if run.as_declared else EXIT_NOT_AS_DECLARED
+
+
+async def _run(
+    scenarios: Sequence[Scenario], matrix: bool, folder: Path, progress: RunProgress
+) -> tuple[list[ScenarioResult], Matrix | None]:
+    results = await run_scenarios(
+        scenarios,
+        folder,
+        on_start=lambda scenario: progress.started(scenario.id),
+        on_finish=lambda scenario, result: progress.finished(result),
+    )
+    return results, await measure(folder) if matrix else None
+
+
+def versions() -> dict[str, str]:
+    """The software that a result depends on."""
+    openssl = SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode()
+    return {
+        "tlslab": __version__,
+        "Python": platform.python_version(),
+        "OpenSSL": openssl.removeprefix("OpenSSL "),
+        "cryptography": version("cryptography"),
+        "trio": trio.__version__,
+    }
+
+
+def _say_where(folder: Path) -> None:
+    captures = len(list(folder.rglob("*.pcapng")))
+    keylogs = len(list(folder.rglob("tls-keys.log")))
+    print(f"\nreport    {folder / 'report.html'}")
+    print(f"evidence  {folder} ({captures} captures, {keylogs} key logs)", flush=True)
+    print(
+        "look into a capture with: tlslab capture show FILE, or in Wireshark with its key log",
+        file=sys.stderr,
+    )

@@ -1,0 +1,194 @@
+"""Scenarios: what one is, how a script declares it, and how scripts are found and loaded.
+
+A scenario is an async function that takes a `Lab`. Its docstring is the lesson, its name is its
+id, and its outcome is declared beside it. Loading runs the script's top level and nothing else;
+running scenarios is the runner's task.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from tlslab.errors import ScenarioError, UsageError
+from tlslab.lab.evidence import Outcome
+from tlslab.shipped import shipped
+
+if TYPE_CHECKING:
+    from tlslab.lab.lab import Lab
+
+    Script: TypeAlias = Callable[["Lab"], Awaitable[None]]
+
+DEADLINE = 20.0
+"""Seconds a scenario may take unless it says otherwise; the shipped ones take a fraction of one."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One scenario, ready to run.
+
+    `outcome` is what the script declares. `twin` is the id of the same run without the defence (or
+    with it). `headline` scenarios are the ones that `tlslab demo` runs. `deadline` is in seconds.
+    """
+
+    id: str
+    group: str
+    script: Script
+    docstring: str
+    outcome: Outcome
+    twin: str | None
+    headline: bool
+    deadline: float
+    path: Path
+
+    @property
+    def title(self) -> str:
+        """The first line of the docstring."""
+        return self.docstring.split("\n", 1)[0]
+
+    @property
+    def source(self) -> str:
+        """The text of the script's function, as it stands in its file."""
+        return inspect.getsource(self.script)
+
+
+def scenario(
+    *,
+    group: str,
+    outcome: Outcome | str = Outcome.DEFENDED,
+    twin: str | None = None,
+    headline: bool = False,
+    deadline: float = DEADLINE,
+) -> Callable[[Script], Scenario]:
+    """Declare the decorated `async def name(lab: Lab) -> None` to be a scenario.
+
+    `outcome` is `"defended"` (the default) or `"breached"`. Raises ScenarioError where the
+    declaration is wrong. Where the script is the program itself (`python script.py`), it is handed
+    to `tlslab run`, with the arguments given.
+    """
+
+    def declare(script: Script) -> Scenario:
+        name = script.__name__
+        if script.__module__ == "__main__":
+            _run_as_program(Path(inspect.getsourcefile(script) or sys.argv[0]))
+        if not inspect.iscoroutinefunction(script):
+            raise ScenarioError(f"scenario {name} is not an async function")
+        docstring = inspect.getdoc(script) or inspect.getdoc(inspect.getmodule(script)) or ""
+        if not docstring:
+            raise ScenarioError(
+                f"scenario {name} has no docstring", hint="it is what a learner reads"
+            )
+        try:
+            declared = Outcome(outcome)
+        except ValueError:
+            raise ScenarioError(
+                f"scenario {name} declares the outcome {outcome!r}",
+                hint='an outcome is "defended" or "breached"',
+            ) from None
+        path = Path(inspect.getsourcefile(script) or "")
+        return Scenario(name, group, script, docstring, declared, twin, headline, deadline, path)
+
+    return declare
+
+
+def _run_as_program(path: Path) -> None:
+    """Become `tlslab run path`: the one way to run scenarios, with its options and exit codes."""
+    sys.stdout.flush()
+    arguments = [sys.executable, "-m", "tlslab", "run", str(path), *sys.argv[1:]]
+    os.execv(sys.executable, arguments)  # noqa: S606  # our own interpreter, no shell
+
+
+def load_file(path: Path) -> list[Scenario]:
+    """The scenarios that a script declares, in the order in which they stand there.
+
+    Runs the script's top level. Raises UsageError when it cannot be read or breaks.
+    """
+    name = f"tlslab_scenario_{path.stem}_{abs(hash(path.resolve()))}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise UsageError(f"{path} is not a scenario script", hint="a script is a .py file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except ScenarioError as error:
+        raise UsageError(f"{path}: {error.message}", hint=error.hint) from error
+    except Exception as error:
+        where = _line_of(error, path)
+        raise UsageError(
+            f"{path}{where} broke while loading: {type(error).__name__}: {error}",
+            hint="a scenario script may use anything from `import tlslab`",
+        ) from error
+    found = [value for value in vars(module).values() if isinstance(value, Scenario)]
+    found = [one for one in found if one.path.resolve() == path.resolve()]
+    if not found:
+        raise UsageError(
+            f"{path} declares no scenario", hint="decorate an async function with @tlslab.scenario"
+        )
+    return found
+
+
+def _line_of(error: Exception, path: Path) -> str:
+    """`:7` for the innermost line of the script itself that an error passed through."""
+    if isinstance(error, SyntaxError):
+        return f":{error.lineno}"
+    lines = []
+    traceback = error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == str(path):
+            lines.append(traceback.tb_lineno)
+        traceback = traceback.tb_next
+    return f":{lines[-1]}" if lines else ""
+
+
+def shipped_scenarios() -> list[Scenario]:
+    """Every scenario that ships with tlslab, by group and file. Raises ScenarioError on a clash."""
+    found = [one for path in sorted(shipped("scenarios").rglob("*.py")) for one in load_file(path)]
+    seen: dict[str, Scenario] = {}
+    for one in found:
+        if one.id in seen:
+            raise ScenarioError(f"two scenarios are called {one.id}")
+        seen[one.id] = one
+    return found
+
+
+def select(wanted: Iterable[str]) -> list[Scenario]:
+    """The scenarios meant by names, groups, paths of scripts, or `all`; each once, in order.
+
+    Raises UsageError for something that is none of these, with the nearest name as a hint.
+    """
+    shipped_ones: list[Scenario] | None = None
+    chosen: dict[tuple[str, Path], Scenario] = {}
+    for word in wanted:
+        path = Path(word)
+        if word.endswith(".py") or os.sep in word:
+            if not path.is_file():
+                raise UsageError(
+                    f"no such file: {word}",
+                    hint="`tlslab list` shows the scenarios that are shipped",
+                )
+            matches = load_file(path)
+        else:
+            if shipped_ones is None:
+                shipped_ones = shipped_scenarios()
+            matches = [one for one in shipped_ones if word in (one.id, one.group, "all")]
+            if not matches:
+                raise _unknown(word, shipped_ones)
+        for one in matches:
+            chosen[one.id, one.path.resolve()] = one
+    return list(chosen.values())
+
+
+def _unknown(word: str, known: list[Scenario]) -> UsageError:
+    import difflib
+
+    names = {one.id for one in known} | {one.group for one in known}
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else "`tlslab list` shows what there is"
+    return UsageError(f"no scenario or group is called {word!r}", hint=hint)

@@ -1,0 +1,73 @@
+"""Verdicts: from evidence to an outcome, a cell, and the reason in words.
+
+Pure functions over what was recorded. The only thing that makes an adversary win is a canary found
+in what it holds; the only thing that makes a refusal is a connection that was refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from tlslab.lab.evidence import Cell, CellValue, Outcome, PartyRecord, Refusal, Sighting
+
+
+def outcome(parties: Sequence[PartyRecord]) -> Outcome:
+    """BREACHED when any adversary holds a canary in readable form, else DEFENDED."""
+    return Outcome.BREACHED if sightings(parties) else Outcome.DEFENDED
+
+
+def sightings(parties: Sequence[PartyRecord]) -> list[Sighting]:
+    """Every canary found with any adversary."""
+    return [sighting for party in parties if party.adversary for sighting in party.sightings]
+
+
+def reason(parties: Sequence[PartyRecord], refusals: Sequence[Refusal]) -> str:
+    """What decided, in one line."""
+    found = sightings(parties)
+    if found:
+        first = found[0]
+        encoding = "" if first.encoding == "plain" else f", as {first.encoding}"
+        packet = "" if first.packet is None else f"packet {first.packet}, "
+        place = f"{PurePosixPath(first.file).name}: {packet}byte {first.offset}"
+        return f"{first.holder} read the {first.canary}{encoding} in {place}"
+    if refusals:
+        return refusal_in_words(refusals[0])
+    held = sum(holding.size for party in parties for holding in party.holdings)
+    return f"no canary in the {held:,} bytes that adversaries hold"
+
+
+def refusal_in_words(refusal: Refusal) -> str:
+    """Who refused whom, with the numbers."""
+    because = (
+        f"X509 error {refusal.x509_number} ({refusal.x509_name}) at depth {refusal.depth}"
+        if refusal.x509_number is not None
+        else refusal.reason
+    )
+    alert = f", alert {refusal.alert_name} ({refusal.alert})" if refusal.alert is not None else ""
+    return f"{refusal.refuser} refused {refusal.peer}: {because}{alert}"
+
+
+def cell(
+    row: str, column: str, record: PartyRecord, payload: int, refusal: Refusal | None = None
+) -> Cell:
+    """One cell of the matrix, from what one adversary holds after one run.
+
+    `payload` is the size in bytes of the secret that was sent: who holds at least as many bytes as
+    that, and cannot read them, holds ciphertext; who holds fewer knows at best about it. `refusal`
+    is the refusal that the adversary met with, if any.
+    """
+    files = tuple(holding.file for holding in record.holdings if holding.file)
+    held = sum(holding.size for holding in record.holdings)
+    if record.sightings:
+        first = record.sightings[0]
+        return Cell(row, column, CellValue.PLAINTEXT, first.where, sighting=first, files=files)
+    if refusal is not None:
+        why = refusal_in_words(refusal)
+        return Cell(row, column, CellValue.REFUSED, why, refusal=refusal, files=files)
+    if held >= payload:
+        why = f"holds {held:,} bytes for a secret of {payload:,}; it is readable in none"
+        return Cell(row, column, CellValue.CIPHERTEXT, why, files=files)
+    learned = ", ".join(record.learned) or "that it happened, and when"
+    why = f"holds {held:,} bytes, fewer than the secret's {payload:,}; knows {learned}"
+    return Cell(row, column, CellValue.METADATA, why, files=files)
