@@ -17,7 +17,7 @@ from tlslab.lab import Scenario, shipped_scenarios
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 def command(as_json: bool) -> None:
     """List the scenarios that ship with tlslab, by group, with their declared outcomes."""
-    scenarios = sorted(shipped_scenarios(), key=lambda scenario: scenario.group)
+    scenarios = shipped_scenarios()
     if as_json:
         print(json.dumps({"scenarios": [as_dict(scenario) for scenario in scenarios]}, indent=2))
         return

@@ -53,6 +53,9 @@ class Journal:
             client, server = (side, peer) if began else (peer, side)
             group = f", {facts.group}" if facts.group else ""
             text = f"{facts.version} handshake{group}"
+            if facts.tolerated:
+                passed_over = ", ".join(str(number) for number in facts.tolerated)
+                text += f", passing over X509 error {passed_over}"
             self.message(client, server, text, "tls", protected=True)
 
     def refused(self, side: str, peer: str, error: HandshakeFailure) -> None:

@@ -148,9 +148,11 @@ async def _intercepted(protection: Protection, run: Path, on_cell: OnCell, colum
     slug = "trusted-mitm" if trusted else "unknown-mitm"
     async with open_lab(run, f"matrix/{protection.slug}/{slug}") as lab:
         stage = await Stage.set_up(lab, protection)
-        authority = Authority.create("mallory's CA")
-        if trusted:
-            authority = lab.ca if stage.rogue is None else stage.rogue
+        authority, means = Authority.create("mallory's CA"), "with a CA of its own: "
+        if trusted and stage.rogue is not None:
+            authority, means = stage.rogue, "with the rogue root: "
+        elif trusted:
+            authority, means = lab.ca, "with a certificate mis-issued by the trusted CA: "
         mallory = await lab.interceptor(victim=stage.client, authority=authority)
         with contextlib.suppress(TlslabError):  # whether it gets through is what is measured
             await stage.put_secret()
@@ -162,7 +164,9 @@ async def _intercepted(protection: Protection, run: Path, on_cell: OnCell, colum
         if (refusal.refuser, refusal.peer) == (stage.client.name, mallory.name)
     ]
     refusal = refusals[0] if refusals else None
-    on_cell(verdict.cell(protection.name, column, mallory.taken, PAYLOAD, refusal))
+    on_cell(
+        verdict.cell(protection.name, column, mallory.taken, PAYLOAD, refusal=refusal, means=means)
+    )
 
 
 @dataclass

@@ -29,6 +29,11 @@ DEADLINE = 20.0
 """Seconds a scenario may take unless it says otherwise; the shipped ones take a fraction of one."""
 
 
+LESSONS = ("in-flight", "interception", "termination", "at-rest")
+"""The groups of the shipped scenarios, in the order in which they are best read: along the way that
+a secret takes."""
+
+
 @dataclass(frozen=True)
 class Scenario:
     """One scenario, ready to run.

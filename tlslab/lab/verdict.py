@@ -49,25 +49,32 @@ def refusal_in_words(refusal: Refusal) -> str:
 
 
 def cell(
-    row: str, column: str, record: PartyRecord, payload: int, refusal: Refusal | None = None
+    row: str,
+    column: str,
+    record: PartyRecord,
+    payload: int,
+    *,
+    refusal: Refusal | None = None,
+    means: str = "",
 ) -> Cell:
     """One cell of the matrix, from what one adversary holds after one run.
 
     `payload` is the size in bytes of the secret that was sent: who holds at least as many bytes as
     that, and cannot read them, holds ciphertext; who holds fewer knows at best about it. `refusal`
-    is the refusal that the adversary met with, if any.
+    is the refusal that the adversary met with, if any; `means` says by what means it tried.
     """
     files = tuple(holding.file for holding in record.holdings if holding.file)
     held = sum(holding.size for holding in record.holdings)
     if record.sightings:
         first = record.sightings[0]
-        return Cell(row, column, CellValue.PLAINTEXT, first.where, sighting=first, files=files)
+        why = f"{means}{first.where}"
+        return Cell(row, column, CellValue.PLAINTEXT, why, sighting=first, files=files)
     if refusal is not None:
-        why = refusal_in_words(refusal)
+        why = f"{means}{refusal_in_words(refusal)}"
         return Cell(row, column, CellValue.REFUSED, why, refusal=refusal, files=files)
     if held >= payload:
-        why = f"holds {held:,} bytes for a secret of {payload:,}; it is readable in none"
+        why = f"{means}holds {held:,} bytes for a secret of {payload:,}; it is readable in none"
         return Cell(row, column, CellValue.CIPHERTEXT, why, files=files)
     learned = ", ".join(record.learned) or "that it happened, and when"
-    why = f"holds {held:,} bytes, fewer than the secret's {payload:,}; knows {learned}"
+    why = f"{means}holds {held:,} bytes, fewer than the secret's {payload:,}; knows {learned}"
     return Cell(row, column, CellValue.METADATA, why, files=files)
