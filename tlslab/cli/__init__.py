@@ -75,6 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
         code = stop.exit_code
+    except click.exceptions.NoArgsIsHelpError as help_wanted:
+        print(help_wanted.format_message())
+        code = 0
     except click.ClickException as error:
         code = _mistake(error.format_message(), _where_to_look(error))
     except TlslabError as error:

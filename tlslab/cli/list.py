@@ -22,12 +22,14 @@ def command(as_json: bool) -> None:
         print(json.dumps({"scenarios": [as_dict(scenario) for scenario in scenarios]}, indent=2))
         return
     console = Console()
+    longest = max(len(scenario.id) for scenario in scenarios)
     for group, members in groupby(scenarios, key=lambda scenario: scenario.group):
         table = Table(
             title=group, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0)
         )
-        for heading in ("scenario", "declares", "lesson"):
-            table.add_column(heading)
+        table.add_column("scenario", no_wrap=True, min_width=longest)
+        table.add_column("declares", no_wrap=True)
+        table.add_column("lesson")
         for scenario in members:
             table.add_row(scenario.id, scenario.outcome.value, Text(scenario.title))
         console.print(table, "")

@@ -36,4 +36,4 @@ def command(name: str, as_json: bool) -> None:
         for fact, value in facts.items():
             console.print(Text(f"{fact:<9} {value}"))
         console.print()
-        console.print(Syntax(scenario.source, "python", background_color="default"))
+        console.print(Syntax(scenario.source, "python", background_color="default", word_wrap=True))

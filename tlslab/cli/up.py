@@ -148,13 +148,13 @@ class TellingJournal(Journal):
         self._print(f"{source} → {target}: {text}")
 
     def refused(self, side: str, peer: str, error: HandshakeFailure) -> None:
-        """Print a refusal with its explanation. Each is new here: nothing is written down once."""
+        """Print why a connection did not come about. Each is new: none is written down once."""
         self.refusals.clear()
         super().refused(side, peer, error)
-        for refusal in self.refusals:
-            self._print(f"  {refusal.reason}")
-            if refusal.fix:
-                self._print(f"  {refusal.meaning} {refusal.fix}")
+        why = error.explanation
+        for line in (error.message, why.meaning if why else None, why.fix if why else error.hint):
+            if line:
+                self._print(f"  {line}")
 
     def _print(self, line: str) -> None:
         visible = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line)

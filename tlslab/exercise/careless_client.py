@@ -17,6 +17,7 @@ from tlslab.lab import Lab, open_lab
 from tlslab.lab.evidence import Check
 
 CLIENT = "client.py"
+EVIDENCE = "evidence"
 VARIABLE = "TLSLAB_SECRET"
 LIMIT = 10.0
 """Seconds the learner's client may take for one request."""
@@ -71,16 +72,15 @@ class CarelessClient(Exercise):
                 f"{folder / CLIENT} is gone",
                 hint=f"`tlslab exercise reset {self.id}` brings it back",
             )
-        evidence = folder / "evidence"
-        shutil.rmtree(evidence, ignore_errors=True)  # of the last try
+        shutil.rmtree(folder / EVIDENCE, ignore_errors=True)  # of the last try
         return [
-            await self._reaches_the_server(folder, evidence),
-            await self._refuses(folder, evidence, "a CA of its own", genuine=False),
-            await self._refuses(folder, evidence, "a certificate for another name", genuine=True),
+            await self._reaches_the_server(folder),
+            await self._refuses(folder, "a CA of its own", genuine=False),
+            await self._refuses(folder, "a certificate for another name", genuine=True),
         ]
 
-    async def _reaches_the_server(self, folder: Path, evidence: Path) -> Check:
-        async with open_lab(evidence, "control") as lab:
+    async def _reaches_the_server(self, folder: Path) -> Check:
+        async with open_lab(folder, f"{EVIDENCE}/control") as lab:
             shop = await lab.server("localhost")
             secret = lab.canary("secret")
             assert shop.address is not None
@@ -89,9 +89,9 @@ class CarelessClient(Exercise):
         measured = "the secret arrived" if got else f"the secret did not arrive ({said})"
         return Check("the real server gets the secret", got, measured)
 
-    async def _refuses(self, folder: Path, evidence: Path, how: str, *, genuine: bool) -> Check:
+    async def _refuses(self, folder: Path, how: str, *, genuine: bool) -> Check:
         name = "genuine-certificate" if genuine else "own-ca"
-        async with open_lab(evidence, name) as lab:
+        async with open_lab(folder, f"{EVIDENCE}/{name}") as lab:
             shop = await lab.server("localhost")
             other = lab.ca.issue("mallory.test") if genuine else None
             mallory = await lab.interceptor(genuine=other, upstream=shop)
