@@ -347,3 +347,27 @@ def test_ja4_is_the_published_example() -> None:
 )
 def test_ja4_letters_of_the_first_protocol(alpn: tuple[str, ...], letters: str) -> None:
     assert ja4(ClientHello.parse(HelloFields(alpn=alpn).body()))[8:10] == letters
+
+
+@pytest.mark.parametrize(
+    ("extension", "resumes", "early", "ech"),
+    [
+        ((35, b""), False, False, False),  # willing to take a ticket, but has none
+        ((35, b"ticket"), True, False, False),
+        ((41, b"identities"), True, False, False),
+        ((42, b""), False, True, False),
+        ((0xFE0D, b"x"), False, False, True),
+    ],
+)
+def test_what_else_a_hello_gives_away(
+    extension: tuple[int, bytes], resumes: bool, early: bool, ech: bool
+) -> None:
+    parsed = ClientHello.parse(HelloFields(session_id=bytes(32), unknown=(extension,)).body())
+    assert parsed.offers_resumption == resumes
+    assert parsed.offers_early_data == early
+    assert parsed.encrypted_client_hello == ech
+
+
+def test_only_a_named_curve_has_a_group() -> None:
+    assert key_exchange_group(b"\x03\x00\x1d rest") == 0x1D
+    assert key_exchange_group(b"\x01 explicit prime") is None

@@ -90,7 +90,7 @@ def _examine_capture(
         for name, value in facts(flow).learned.items():
             record.learned.setdefault(name, value)
     by_flow = {flow.flow: flow for flow in capture.flows}
-    for hit in search_capture(capture, canaries):
+    for hit in search_capture(capture, canaries, notes=record.unsearched):
         excerpt, start = b"", 0
         if hit.flow is not None and hit.direction is not None:
             stream = by_flow[hit.flow].stream(hit.direction)
@@ -115,7 +115,7 @@ def _examine_capture(
 
 def _examine_file(record: PartyRecord, path: Path, label: str, canaries: Sequence[Canary]) -> None:
     data = path.read_bytes()
-    hits = search_file(path, canaries)
+    hits = search_file(path, canaries, notes=record.unsearched)
     first = hits[0].offset if hits else 0
     start = max(0, first - EXCERPT_BEFORE)
     sample = data[start : start + SAMPLE]

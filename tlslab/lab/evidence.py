@@ -78,7 +78,8 @@ class PartyRecord:
 
     `kind` is `"client"`, `"server"`, `"proxy"`, `"store"`, `"sniffer"`, `"interceptor"`,
     `"thief"`, `"insider"` or `"log reader"`. `learned` are facts read without keys, such as
-    `server_name` or `tls_version`.
+    `server_name` or `tls_version`. `unsearched` says, a sentence each, what of its holdings a limit
+    left out of the search: as long as there is any, that nothing was found proves nothing.
     """
 
     name: str
@@ -88,6 +89,7 @@ class PartyRecord:
     holdings: list[Holding] = field(default_factory=list)
     sightings: list[Sighting] = field(default_factory=list)
     learned: dict[str, str] = field(default_factory=dict)
+    unsearched: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

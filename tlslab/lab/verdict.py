@@ -9,12 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from tlslab.errors import ScenarioError
 from tlslab.lab.evidence import Cell, CellValue, Outcome, PartyRecord, Refusal, Sighting
 
 
 def outcome(parties: Sequence[PartyRecord]) -> Outcome:
-    """BREACHED when any adversary holds a canary in readable form, else DEFENDED."""
-    return Outcome.BREACHED if sightings(parties) else Outcome.DEFENDED
+    """BREACHED when any adversary holds a canary in readable form, else DEFENDED.
+
+    FAILED when none was found, but a limit kept part of what they hold from being searched.
+    """
+    if sightings(parties):
+        return Outcome.BREACHED
+    return Outcome.FAILED if any(party.unsearched for party in parties) else Outcome.DEFENDED
 
 
 def sightings(parties: Sequence[PartyRecord]) -> list[Sighting]:
@@ -31,6 +37,9 @@ def reason(parties: Sequence[PartyRecord], refusals: Sequence[Refusal]) -> str:
         packet = "" if first.packet is None else f"packet {first.packet}, "
         place = f"{PurePosixPath(first.file).name}: {packet}byte {first.offset}"
         return f"{first.holder} read the {first.canary}{encoding} in {place}"
+    unsearched = [sentence for party in parties for sentence in party.unsearched]
+    if unsearched:
+        return f"nothing can be said: {unsearched[0]}"
     if refusals:
         return refusal_in_words(refusals[0])
     held = sum(holding.size for party in parties for holding in party.holdings)
@@ -62,6 +71,7 @@ def cell(
     `payload` is the size in bytes of the secret that was sent: who holds at least as many bytes as
     that, and cannot read them, holds ciphertext; who holds fewer knows at best about it. `refusal`
     is the refusal that the adversary met with, if any; `means` says by what means it tried.
+    Raises ScenarioError when a limit kept part of what it holds from being searched.
     """
     files = tuple(holding.file for holding in record.holdings if holding.file)
     held = sum(holding.size for holding in record.holdings)
@@ -69,6 +79,8 @@ def cell(
         first = record.sightings[0]
         why = f"{means}{first.where}"
         return Cell(row, column, CellValue.PLAINTEXT, why, sighting=first, files=files)
+    if record.unsearched:
+        raise ScenarioError(f"{row}, {column}: nothing can be said: {record.unsearched[0]}")
     if refusal is not None:
         why = f"{means}{refusal_in_words(refusal)}"
         return Cell(row, column, CellValue.REFUSED, why, refusal=refusal, files=files)
