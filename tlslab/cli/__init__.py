@@ -88,6 +88,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # Whoever read our output has had enough; the interpreter must not try to flush again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 128 + signal.SIGPIPE
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        code = _mistake(
+            f"{error.strerror or error}{where}", "check the path, its permissions and free space"
+        )
     except BaseExceptionGroup as group:
         code = _of_group(group)
     except Exception as error:

@@ -20,7 +20,7 @@ from rich.console import Console
 from tlslab import __version__
 from tlslab.errors import UsageError
 from tlslab.lab import Matrix, RunResult, Scenario, ScenarioResult, measure, run_scenarios
-from tlslab.report import RunProgress, print_run, run_to_json, write_html, write_junit
+from tlslab.report import RunProgress, print_run, run_to_json, write_html, write_json, write_junit
 
 RUNS = "tlslab-runs"
 """Folder, in the current one, in which every run gets a folder of its own."""
@@ -89,7 +89,7 @@ def run_and_report(
         matrix=measured,
     )
     write_html(run, folder / "report.html")
-    (folder / "run.json").write_text(run_to_json(run), encoding="utf-8")
+    write_json(run, folder / "run.json")
     if junit is not None:
         write_junit(run, junit)
     if as_json:
