@@ -36,12 +36,13 @@ __all__ = [
     "decrypt",
     "encrypt",
     "scenario",
+    "scenarios",
 ]
 
 if TYPE_CHECKING:
     from tlslab.clientside import ApplicationKey, decrypt, encrypt
     from tlslab.errors import TlslabError
-    from tlslab.lab import Canary, Lab, Outcome, scenario
+    from tlslab.lab import Canary, Lab, Outcome, scenario, scenarios
     from tlslab.tls import Version
 
 _HOMES = {
@@ -54,6 +55,7 @@ _HOMES = {
     "decrypt": "tlslab.clientside",
     "encrypt": "tlslab.clientside",
     "scenario": "tlslab.lab",
+    "scenarios": "tlslab.lab",
 }
 
 

@@ -103,3 +103,21 @@ def test_a_near_name_is_suggested() -> None:
     with pytest.raises(UsageError) as caught:
         select(["plaintext_is_raed"])
     assert caught.value.hint == "did you mean plaintext_is_read?"
+
+
+CASES = '''
+from tlslab import Lab, scenarios
+
+@scenarios({"a": {"word": "one"}, "b": {"word": "two", "outcome": "breached", "twin": "x[{case}]"}},
+           group="mine", twin="y[{case}]")
+async def mine(lab: Lab, word: str) -> None:
+    """A lesson on {word}."""
+'''
+
+
+def test_cases_are_scenarios_of_their_own(tmp_path: Path) -> None:
+    first, second = load_file(script(tmp_path, CASES))
+    assert (first.id, first.title, first.twin) == ("mine[a]", "A lesson on one.", "y[a]")
+    assert (second.id, second.title, second.twin) == ("mine[b]", "A lesson on two.", "x[b]")
+    assert (first.outcome, second.outcome) == (Outcome.DEFENDED, Outcome.BREACHED)
+    assert (first.arguments, second.arguments) == ({"word": "one"}, {"word": "two"})

@@ -21,7 +21,7 @@ from tlslab.lab.evidence import CellValue, Matrix, Outcome, RunResult, ScenarioR
 from tlslab.lab.lab import Lab, open_lab
 from tlslab.lab.matrix import PROTECTIONS, Protection, measure
 from tlslab.lab.runner import run_scenario, run_scenarios
-from tlslab.lab.scripts import Scenario, load_file, scenario, select, shipped_scenarios
+from tlslab.lab.scripts import Scenario, load_file, scenario, scenarios, select, shipped_scenarios
 
 __all__ = [
     "PROTECTIONS",
@@ -40,6 +40,7 @@ __all__ = [
     "run_scenario",
     "run_scenarios",
     "scenario",
+    "scenarios",
     "select",
     "shipped_scenarios",
     "to_json",

@@ -44,7 +44,7 @@ async def run_scenario(scenario: Scenario, run: Path, folder: str | None = None)
     lab: Lab | None = None
     try:
         with trio.fail_after(scenario.deadline):
-            async with open_lab(run, folder or scenario.id) as lab:
+            async with open_lab(run, folder or scenario.folder) as lab:
                 stopped_by = await _play(scenario, lab)
             await _judge(lab, result, stopped_by)
     except trio.TooSlowError:
@@ -67,7 +67,7 @@ async def run_scenario(scenario: Scenario, run: Path, folder: str | None = None)
 async def _play(scenario: Scenario, lab: Lab) -> Exception | None:
     """Run the script to its end, or to the error that ended it."""
     try:
-        await scenario.script(lab)
+        await scenario.script(lab, **scenario.arguments)
     except trio.TooSlowError:
         raise
     except Exception as error:
@@ -123,8 +123,8 @@ async def run_scenarios(
     async with trio.open_nursery() as nursery:
         for index, scenario in enumerate(scenarios):
             # Scripts of different files may use the same name.
-            folders[scenario.id] += 1
-            count = folders[scenario.id]
-            folder = scenario.id if count == 1 else f"{scenario.id}-{count}"
+            folders[scenario.folder] += 1
+            count = folders[scenario.folder]
+            folder = scenario.folder if count == 1 else f"{scenario.folder}-{count}"
             nursery.start_soon(one, index, scenario, folder)
     return [results[index] for index in range(len(scenarios))]

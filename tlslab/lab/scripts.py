@@ -10,11 +10,12 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import os
+import re
 import sys
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tlslab.errors import ScenarioError, UsageError
 from tlslab.lab.evidence import Outcome
@@ -29,7 +30,21 @@ DEADLINE = 20.0
 """Seconds a scenario may take unless it says otherwise; the shipped ones take a fraction of one."""
 
 
-LESSONS = ("in-flight", "interception", "termination", "at-rest")
+LESSONS = (
+    "in-flight",
+    "metadata",
+    "interception",
+    "certificates",
+    "trust",
+    "revocation",
+    "downgrade",
+    "stripping",
+    "records",
+    "sessions",
+    "key-compromise",
+    "termination",
+    "at-rest",
+)
 """The groups of the shipped scenarios, in the order in which they are best read: along the way that
 a secret takes."""
 
@@ -44,18 +59,24 @@ class Scenario:
 
     id: str
     group: str
-    script: Script
+    script: Callable[..., Awaitable[None]]
     docstring: str
     outcome: Outcome
     twin: str | None
     headline: bool
     deadline: float
     path: Path
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
         """The first line of the docstring."""
         return self.docstring.split("\n", 1)[0]
+
+    @property
+    def folder(self) -> str:
+        """The id as the name of a folder."""
+        return re.sub(r"[^\w.-]+", "-", self.id).strip("-")
 
     @property
     def source(self) -> str:
@@ -79,27 +100,90 @@ def scenario(
     """
 
     def declare(script: Script) -> Scenario:
-        name = script.__name__
-        if script.__module__ == "__main__":
-            _run_as_program(Path(inspect.getsourcefile(script) or sys.argv[0]))
-        if not inspect.iscoroutinefunction(script):
-            raise ScenarioError(f"scenario {name} is not an async function")
-        docstring = inspect.getdoc(script) or inspect.getdoc(inspect.getmodule(script)) or ""
-        if not docstring:
-            raise ScenarioError(
-                f"scenario {name} has no docstring", hint="it is what a learner reads"
-            )
-        try:
-            declared = Outcome(outcome)
-        except ValueError:
-            raise ScenarioError(
-                f"scenario {name} declares the outcome {outcome!r}",
-                hint='an outcome is "defended" or "breached"',
-            ) from None
-        path = Path(inspect.getsourcefile(script) or "")
-        return Scenario(name, group, script, docstring, declared, twin, headline, deadline, path)
+        _run_if_program(script)
+        return _declared(
+            script, script.__name__, group, _outcome(script, outcome), twin, headline, deadline
+        )
 
     return declare
+
+
+def scenarios(
+    cases: Mapping[str, Mapping[str, Any]],
+    *,
+    group: str,
+    outcome: Outcome | str = Outcome.DEFENDED,
+    twin: str | None = None,
+    deadline: float = DEADLINE,
+) -> Callable[[Callable[..., Awaitable[None]]], tuple[Scenario, ...]]:
+    """Declare one scenario for each case: `name[case]`, with the case's keyword arguments.
+
+    A case's docstring is the function's, in which `{argument}` stands for the argument's value. A
+    case may bring its own `outcome` and `twin` among its arguments, which the function does not
+    get; in `twin`, `{case}` stands for the case.
+    """
+
+    def declare(script: Callable[..., Awaitable[None]]) -> tuple[Scenario, ...]:
+        _run_if_program(script)
+        made = []
+        for case, given in cases.items():
+            arguments = dict(given)
+            declared = _outcome(script, arguments.pop("outcome", outcome))
+            its_twin = arguments.pop("twin", twin)
+            if its_twin is not None:
+                its_twin = its_twin.replace("{case}", case)
+            name = f"{script.__name__}[{case}]"
+            one = _declared(script, name, group, declared, its_twin, False, deadline, arguments)
+            made.append(one)
+        return tuple(made)
+
+    return declare
+
+
+def _run_if_program(script: Callable[..., Awaitable[None]]) -> None:
+    if script.__module__ == "__main__":
+        _run_as_program(Path(inspect.getsourcefile(script) or sys.argv[0]))
+
+
+def _outcome(script: Callable[..., Awaitable[None]], outcome: Outcome | str) -> Outcome:
+    try:
+        return Outcome(outcome)
+    except ValueError:
+        raise ScenarioError(
+            f"scenario {script.__name__} declares the outcome {outcome!r}",
+            hint='an outcome is "defended" or "breached"',
+        ) from None
+
+
+def _declared(
+    script: Callable[..., Awaitable[None]],
+    name: str,
+    group: str,
+    outcome: Outcome,
+    twin: str | None,
+    headline: bool,
+    deadline: float,
+    arguments: Mapping[str, Any] | None = None,
+) -> Scenario:
+    if not inspect.iscoroutinefunction(script):
+        raise ScenarioError(f"scenario {name} is not an async function")
+    docstring = inspect.getdoc(script) or inspect.getdoc(inspect.getmodule(script)) or ""
+    if not docstring:
+        raise ScenarioError(f"scenario {name} has no docstring", hint="it is what a learner reads")
+    for argument, value in (arguments or {}).items():
+        docstring = docstring.replace("{" + argument + "}", str(getattr(value, "value", value)))
+    return Scenario(
+        id=name,
+        group=group,
+        script=script,
+        docstring=docstring,
+        outcome=outcome,
+        twin=twin,
+        headline=headline,
+        deadline=deadline,
+        path=Path(inspect.getsourcefile(script) or ""),
+        arguments=dict(arguments or {}),
+    )
 
 
 def _run_as_program(path: Path) -> None:
@@ -130,8 +214,12 @@ def load_file(path: Path) -> list[Scenario]:
             f"{path}{where} broke while loading: {type(error).__name__}: {error}",
             hint="a scenario script may use anything from `import tlslab`",
         ) from error
-    found = [value for value in vars(module).values() if isinstance(value, Scenario)]
-    found = [one for one in found if one.path.resolve() == path.resolve()]
+    found = [
+        one
+        for value in vars(module).values()
+        for one in (value if isinstance(value, tuple) else (value,))
+        if isinstance(one, Scenario) and one.path.resolve() == path.resolve()
+    ]
     if not found:
         raise UsageError(
             f"{path} declares no scenario", hint="decorate an async function with @tlslab.scenario"
@@ -177,7 +265,11 @@ def select(wanted: Iterable[str]) -> list[Scenario]:
         else:
             if shipped_ones is None:
                 shipped_ones = shipped_scenarios()
-            matches = [one for one in shipped_ones if word in (one.id, one.group, "all")]
+            matches = [
+                one
+                for one in shipped_ones
+                if word in (one.id, one.id.partition("[")[0], one.group, "all")
+            ]
             if not matches:
                 raise _unknown(word, shipped_ones)
         for one in matches:
