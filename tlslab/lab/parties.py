@@ -288,7 +288,11 @@ class TerminatingEdge(Service):
         stream = TLSStream.client(
             connection, self.upstream_policy, upstream.name, keylog=self.keylog
         )
-        await self.handshake(stream, connection.reached)
+        try:
+            await self.handshake(stream, connection.reached)
+        except BaseException:
+            await trio.aclose_forcefully(stream)
+            raise
         return stream
 
 
