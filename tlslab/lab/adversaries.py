@@ -25,7 +25,7 @@ from tlslab.net import Chunk, Connection, Direction, Endpoint, Flow, Kind
 from tlslab.pki import Authority, Credential
 from tlslab.proxy import InterceptingProxy
 from tlslab.store import RootKey, read_objects
-from tlslab.tls import ClientPolicy, HandshakeFailure
+from tlslab.tls import ClientPolicy, HandshakeFailure, TLSFacts
 from tlslab.tls.hello import ClientHello
 
 SAMPLE = 256
@@ -185,8 +185,12 @@ class Interceptor(Adversary):
         self._upstream = upstream
         self._chunks: list[Chunk] = []
         self._numbers = itertools.count(1)
-        self._issue = issue
-        self._upstream_policy = upstream_policy
+        self._proxy = InterceptingProxy(
+            issue=issue,
+            connect_upstream=self._connect_upstream,
+            upstream_policy=upstream_policy,
+            on_server_handshake=self._reached_server,
+        )
 
     async def serve_connection(self, connection: Connection) -> None:
         """Intercept one connection to its end."""
@@ -197,7 +201,7 @@ class Interceptor(Adversary):
         pass_on = partial(self._pass_on, flow)
         write_down(Direction.TO_SERVER, kind=Kind.OPENED)
         try:
-            await self._proxy(intended).serve(connection, intended, on_data=pass_on)
+            await self._proxy.serve(connection, intended, on_data=pass_on)
         except HandshakeFailure as error:
             self._party.journal.refused(self.name, client.name, error)
         except (TlslabError, trio.BrokenResourceError):
@@ -206,16 +210,9 @@ class Interceptor(Adversary):
             for direction in Direction:
                 write_down(direction, kind=Kind.CLOSED)
 
-    def _proxy(self, intended: Endpoint) -> InterceptingProxy:
-        server = intended.name if self._upstream is None else self._upstream.name
-        return InterceptingProxy(
-            issue=self._issue,
-            connect_upstream=self._connect_upstream,
-            upstream_policy=self._upstream_policy,
-            on_server_handshake=lambda facts: self._party.journal.handshake(
-                self.name, server, facts, began=True
-            ),
-        )
+    def _reached_server(self, facts: TLSFacts) -> None:
+        server = facts.server_name or "server"
+        self._party.journal.handshake(self.name, server, facts, began=True)
 
     def _write_down(
         self, flow: Flow, direction: Direction, data: bytes = b"", kind: Kind = Kind.DATA

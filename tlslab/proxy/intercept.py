@@ -62,8 +62,8 @@ class InterceptingProxy:
     is verified by `upstream_policy` (a careful client's, unless told otherwise); its ALPN list, if
     it has one, limits what is offered. If the server cannot be had, a `greedy` proxy still shakes
     hands with the client and reads its first request. `keylog` gets the secrets of both sides.
-    `on_handshake` is told of the client's side, `on_server_handshake` of the server's; the callbacks
-    must not block.
+    `on_handshake` is told of the client's side, `on_server_handshake` of the server's. The
+    callbacks must not block.
     """
 
     def __init__(
