@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -130,3 +131,17 @@ def test_garbage_and_hasty_clients_do_not_disturb_it() -> None:
                 client.sendall(first)
         listed = curl("--cacert", up["ca"], "--fail", up["https_url"])
         assert json.loads(listed.stdout)
+
+
+def test_a_client_that_leaves_mid_body_leaves_no_half_object() -> None:
+    with running() as (up, _):
+        context = ssl.create_default_context(cafile=up["ca"])
+        head = b"PUT /demo/half HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"
+        with (
+            socket.create_connection(("127.0.0.1", up["port"]), timeout=5) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as client,
+        ):
+            client.sendall(head + b"x" * 500_000)
+        listed = json.loads(curl("--cacert", up["ca"], f"{up['https_url']}demo").stdout)
+        assert listed["objects"] == []
+        assert curl("--cacert", up["ca"], "--fail", f"{up['bucket_url']}half").returncode == 22
