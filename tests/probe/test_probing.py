@@ -1,0 +1,139 @@
+"""Probing real clients with three cases: careful ones pass, each careless one is caught."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tlslab.errors import UsageError
+from tlslab.pki import Authority
+from tlslab.probe import (
+    CONTROL,
+    Case,
+    Finding,
+    Probe,
+    Reach,
+    Severity,
+    Verdict,
+    check_command,
+)
+from tlslab.probe.client import filled_in
+from tlslab.tls import ServerPolicy
+
+A, R, N = Verdict.ACCEPTED, Verdict.REFUSED, Verdict.NO_CONTACT
+
+PYTHON = (
+    "import sys, ssl, urllib.request as r\n"
+    "context = ssl.create_default_context()\n"
+    "{how}\n"
+    "r.build_opener(r.HTTPSHandler(context=context)).open(sys.argv[1], timeout=5)\n"
+)
+NO_NAME = "context.check_hostname = False"
+NOTHING = f"{NO_NAME}; context.verify_mode = ssl.CERT_NONE"
+
+S_CLIENT = ["openssl", "s_client", "-connect", "127.0.0.1:{port}", "-servername", "{host}",
+            "-CAfile", "{ca}"]  # fmt: skip
+VERIFYING = ["-verify_return_error", "-verify_hostname", "{host}"]
+
+FETCH = "fetch(process.argv[1]).then(r => r.text()).catch(e => process.exit(1))"
+
+CLIENTS: dict[str, tuple[list[str], tuple[Verdict, Verdict, Verdict]]] = {
+    # what each makes of: the control, an unknown CA, another name
+    "curl": (["curl", "-sS", "{url}"], (A, R, R)),
+    "curl --insecure": (["curl", "-sSk", "{url}"], (A, A, A)),
+    "s_client": ([*S_CLIENT], (A, A, A)),
+    "s_client, verifying": ([*S_CLIENT, *VERIFYING], (A, R, R)),
+    "s_client, no name": ([*S_CLIENT, "-verify_return_error"], (A, R, A)),
+    "python": ([sys.executable, "-c", PYTHON.format(how=""), "{url}"], (A, R, R)),
+    "python, no name": ([sys.executable, "-c", PYTHON.format(how=NO_NAME), "{url}"], (A, R, A)),
+    "python, nothing": ([sys.executable, "-c", PYTHON.format(how=NOTHING), "{url}"], (A, A, A)),
+    "node": (["node", "-e", FETCH, "{url}"], (A, R, R)),
+}
+
+
+def cases(lab: Authority, host: str = "localhost") -> list[Case]:
+    rogue = Authority.create("rogue")
+    served = {
+        CONTROL: lab.issue(host, "127.0.0.1"),
+        "unknown-ca": rogue.issue(host, "127.0.0.1"),
+        "wrong-name": lab.issue("other.test"),
+    }
+    return [
+        Case(name, name, Severity.CRITICAL, name != CONTROL, host, ServerPolicy(credential))
+        for name, credential in served.items()
+    ]
+
+
+async def probed(
+    command: Sequence[str], folder: Path, *, host: str = "localhost", reach: Reach = Reach.LOCALHOST
+) -> list[Finding]:
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    lab = Authority.create("lab")
+    ca = folder / "ca.pem"
+    ca.write_bytes(lab.root_pem)
+    return await Probe(command, ca, reach).run(cases(lab, host))
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+async def test_a_client_is_judged_by_what_the_server_saw(name: str, tmp_path: Path) -> None:
+    command, expected = CLIENTS[name]
+    findings = await probed(command, tmp_path)
+    assert tuple(finding.verdict for finding in findings) == expected
+    assert [finding.passed for finding in findings[1:]] == [e is R for e in expected[1:]]
+
+
+async def test_a_refusal_is_told_with_its_alert(tmp_path: Path) -> None:
+    findings = await probed(["curl", "-sS", "{url}"], tmp_path)
+    assert findings[1].alert == "unknown_ca (48)"
+    assert not findings[1].handshake
+    assert findings[1].exit_code == 60
+
+
+async def test_when_the_control_fails_nothing_else_is_concluded(tmp_path: Path) -> None:
+    findings = await probed(["curl", "-sS", "--cacert", "/dev/null", "{url}"], tmp_path)
+    assert [(finding.case.id, finding.passed) for finding in findings] == [(CONTROL, False)]
+
+
+async def test_a_client_that_never_comes_is_no_success(tmp_path: Path) -> None:
+    findings = await probed([sys.executable, "-c", "pass", "{url}"], tmp_path)
+    assert [(finding.verdict, finding.passed) for finding in findings] == [(N, None)]
+
+
+async def test_a_client_that_hangs_is_ended(tmp_path: Path) -> None:
+    lab = Authority.create("lab")
+    (tmp_path / "ca.pem").write_bytes(lab.root_pem)
+    command = [sys.executable, "-c", "import time; time.sleep(600)", "{url}"]
+    (finding,) = await Probe(command, tmp_path / "ca.pem", limit=0.2).run(cases(lab))
+    assert finding.exit_code is None
+    assert finding.seconds < 60
+
+
+async def test_names_nobody_resolves_are_reached_through_the_proxy(tmp_path: Path) -> None:
+    command = ["curl", "-sS", "{url}"]
+    through = await probed(command, tmp_path, host="shop.test", reach=Reach.PROXY)
+    assert [finding.verdict for finding in through] == [A, R, R]
+    without = await probed(command, tmp_path, host="shop.test")
+    assert [finding.verdict for finding in without] == [N]
+
+
+async def test_names_may_be_resolved_by_the_client_itself(tmp_path: Path) -> None:
+    command = ["curl", "-sS", "--resolve", "{host}:{port}:127.0.0.1", "{url}"]
+    findings = await probed(command, tmp_path, host="shop.test", reach=Reach.OWN)
+    assert [finding.verdict for finding in findings] == [A, R, R]
+
+
+def test_placeholders_are_filled_in_and_other_braces_kept() -> None:
+    values = {"url": "U", "host": "H", "port": "1", "ca": "C", "hosts": "F"}
+    assert filled_in(["a{url}b", "{x}", "{{port}}", "{}"], values) == ["aUb", "{x}", "{1}", "{}"]
+
+
+@pytest.mark.parametrize("command", [["no-such-client", "{url}"], [sys.executable, "-c", "pass"]])
+def test_a_command_that_cannot_work_is_told(command: list[str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_command(command)
+    assert caught.value.hint
