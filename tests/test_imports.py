@@ -26,6 +26,7 @@ TABLE: dict[str, set[str]] = {
     "lab": {
         "pki", "tls", "http", "net", "envelope", "capture", "proxy", "store", "clientside",
     },
+    "probe": {"pki", "tls", "proxy"},
     "report": {"lab", "capture"},
     "exercise": {"lab", "capture"},
 }  # fmt: skip

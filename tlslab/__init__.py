@@ -9,7 +9,9 @@
     capture/      pcapng in and out, flows, what an eavesdropper learns, canary search, comparison
     proxy/        proxies as tools of their own: terminate, intercept, relay
     store/        objects encrypted at rest, and their HTTP face
+    envelope/     the formats of sealed bytes and key files
     clientside/   encryption before upload
+    probe/        whether somebody's client can be intercepted
     lab/          puts parties and adversaries on a network; scenarios, evidence, verdicts
     exercise/     objectives, hints, checks, progress
     report/       evidence as terminal tables, HTML, JSON, JUnit
