@@ -21,6 +21,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from tlslab.cli.ca_faults import faults
+from tlslab.cli.ca_verify import verify
 from tlslab.errors import PKIError, UsageError
 from tlslab.pki import (
     CADirectory,
@@ -292,3 +294,7 @@ def _print_certificate(certificate: x509.Certificate, title: str) -> None:
     console.print(Padding(table, (0, 0, 0, 2)))
     for sentence in explain_certificate(certificate):
         console.print(Padding(Text(sentence), (0, 0, 0, 2)))
+
+
+ca.add_command(verify)
+ca.add_command(faults)

@@ -7,12 +7,18 @@
     credential.py    a certificate with its key and chain; certificates from bytes
     trust.py         trust stores
     authority.py     a root, an intermediate and the leaves they issue, in memory
+    revocation/      taking certificates back: revocation lists and OCSP, made and answered
+    der.py           DER octet by octet, for what no library writes
+    sct.py           signed certificate timestamps (RFC 6962), and their verification
+    ct_log.py        a small log of Certificate Transparency
     files.py         files that appear whole or not at all, and replace nothing
     directory.py     an authority on disk
     facts.py         what any certificate says, as text for people
     reading.py       what it means, in sentences
     explanation.py   how an error number is explained
     x509_errors/     every X509 error of OpenSSL, explained
+    faults/          faulty certificates as data, and how each is made
+    verify/          whether a chain is to be believed, and why not
 
 Each file imports only from those above it. Everything is computed here; nothing touches a socket.
 """

@@ -128,7 +128,7 @@ def parse_certificates(data: bytes) -> Chain:
         if _PEM_MARK in data:
             return tuple(x509.load_pem_x509_certificates(data))
         return (x509.load_der_x509_certificate(data),)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise PKIError(
             "no readable certificate in it", hint="it takes certificates as PEM, or one as DER"
         ) from error
