@@ -1,5 +1,6 @@
 """TLS over any trio stream, with reasons when it fails; and TLS bytes read without keys.
 
+    judgement.py  what a client's own check is shown, and how it objects
     policy.py     what an end insists on and offers, as data
     keylog.py     secrets in the NSS format, for Wireshark
     alerts.py     every registered alert, explained
@@ -15,7 +16,8 @@
     stream.py     TLSStream: the life of a connection
 
 Each file imports only from those above it. `records`, `hello`, `registry` and `fingerprint` read
-TLS bytes without keys; of these, only `choice` makes use.
+TLS bytes without keys; of these, `choice` makes use, and `decryption`, which opens recordings with
+keys and of which nothing here makes use.
 """
 
 from __future__ import annotations
@@ -28,20 +30,33 @@ from tlslab.tls.errors import (
     TruncationError,
 )
 from tlslab.tls.facts import Session, TLSFacts
+from tlslab.tls.judgement import Judge, Objection, Shown
 from tlslab.tls.keylog import KeyLog
-from tlslab.tls.policy import ClientPolicy, ServerChoice, ServerPolicy, Version
+from tlslab.tls.policy import (
+    AnyVersion,
+    ClientPolicy,
+    RetiredVersion,
+    ServerChoice,
+    ServerPolicy,
+    Version,
+)
 from tlslab.tls.stream import TLSStream
 
 __all__ = [
     "Alert",
+    "AnyVersion",
     "BrokenConnection",
     "CertificateRefused",
     "ClientPolicy",
     "HandshakeFailure",
+    "Judge",
     "KeyLog",
+    "Objection",
+    "RetiredVersion",
     "ServerChoice",
     "ServerPolicy",
     "Session",
+    "Shown",
     "TLSFacts",
     "TLSStream",
     "TruncationError",

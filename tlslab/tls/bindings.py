@@ -23,6 +23,7 @@ from OpenSSL._util import lib as _openssl
 from OpenSSL._util import no_zero_allocator
 from OpenSSL.crypto import X509
 
+from tlslab.tls.judgement import APPLICATION_VERIFICATION
 from tlslab.tls.notes import Notes, Refusal
 
 _FUNCTIONS: Final = (
@@ -33,18 +34,27 @@ _FUNCTIONS: Final = (
     "ERR_clear_error",
     "ERR_get_error",
     "ERR_reason_error_string",
+    "OPENSSL_malloc",
     "SSL_CTX_set1_curves_list",
     "SSL_CTX_set_alpn_select_cb",
+    "SSL_CTX_set_tlsext_status_cb",
+    "SSL_CTX_set_max_early_data",
     "SSL_CTX_set_verify",
     "SSL_do_handshake",
     "SSL_get0_param",
+    "SSL_get0_verified_chain",
     "SSL_get_error",
     "SSL_get_ex_data_X509_STORE_CTX_idx",
     "SSL_get_session",
+    "SSL_get_tlsext_status_ocsp_resp",
     "SSL_read",
+    "SSL_read_early_data",
     "SSL_session_reused",
+    "SSL_set_tlsext_status_ocsp_resp",
     "SSL_shutdown",
+    "SSL_version",
     "SSL_write",
+    "SSL_write_early_data",
     "X509_STORE_CTX_get1_chain",
     "X509_STORE_CTX_get_current_cert",
     "X509_STORE_CTX_get_error",
@@ -55,6 +65,7 @@ _FUNCTIONS: Final = (
     "X509_VERIFY_PARAM_set1_ip",
     "X509_VERIFY_PARAM_set_hostflags",
     "X509_up_ref",
+    "i2d_SSL_SESSION",
     "sk_X509_free",
     "sk_X509_num",
     "sk_X509_value",
@@ -65,6 +76,10 @@ _CONNECTION_ATTRIBUTES: Final = ("_ssl", "_into_ssl", "_from_ssl", "_reverse_map
 # <openssl/x509_vfy.h>: X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS refuses f*.shop.test, and
 # X509_CHECK_FLAG_NEVER_CHECK_SUBJECT a common name in place of a SAN (RFC 9525 section 6.3).
 _HOST_FLAGS: Final = 0x4 | 0x20
+
+# <openssl/ssl.h>: SSL_READ_EARLY_DATA_ERROR and SSL_READ_EARLY_DATA_FINISH
+_EARLY_DATA_ERROR: Final = 0
+_EARLY_DATA_FINISH: Final = 2
 
 PARTIAL_WRITE: Final = 0x1  # SSL_MODE_ENABLE_PARTIAL_WRITE in <openssl/ssl.h>
 
@@ -248,10 +263,58 @@ def uses_session(connection: SSL.Connection, session: SSL.Session) -> bool:
     return bool(_lib.SSL_get_session(connection._ssl) == session._session)
 
 
+def allow_early_data(context: SSL.Context, size: int) -> None:
+    """Let clients that resume send up to `size` bytes before the handshake is complete."""
+    if _lib.SSL_CTX_set_max_early_data(context._context, size) != 1:
+        raise OpenSSLError(_reasons())
+
+
+def write_early_data(connection: SSL.Connection, data: bytes) -> None:
+    """Put a ClientHello and `data` (not empty) into the outgoing BIO. Raises OpenSSLError."""
+    _lib.ERR_clear_error()
+    with _ffi.from_buffer(data) as pointer:
+        written = _ffi.new("size_t *")
+        result = _lib.SSL_write_early_data(connection._ssl, pointer, len(data), written)
+    if result != 1 or written[0] != len(data):
+        raise OpenSSLError(_reasons())
+
+
+def read_early_data(connection: SSL.Connection, scratch: Any) -> tuple[int, Outcome]:
+    """Decrypt early data into `scratch`: how many bytes, and CLOSED when there is no more of it.
+
+    Raises OpenSSLError.
+    """
+    _lib.ERR_clear_error()
+    size = _ffi.new("size_t *")
+    result = _lib.SSL_read_early_data(connection._ssl, scratch, SCRATCH, size)
+    if result == _EARLY_DATA_ERROR:
+        return 0, _outcome(connection, 0)
+    return size[0], Outcome.CLOSED if result == _EARLY_DATA_FINISH else Outcome.DONE
+
+
+def session_der(session: SSL.Session) -> bytes:
+    """A session as programs store it: secrets, tickets and all (`d2i_SSL_SESSION` reads it)."""
+    size = _lib.i2d_SSL_SESSION(session._session, _ffi.NULL)
+    buffer = _ffi.new("unsigned char[]", size)
+    _lib.i2d_SSL_SESSION(session._session, _ffi.new("unsigned char **", buffer))
+    return bytes(_ffi.buffer(buffer, size))
+
+
 def use_callbacks(context: SSL.Context, verify_mode: int) -> None:
     """Verify and choose ALPN by the `Notes` that each connection carries as its app data."""
     _lib.SSL_CTX_set_verify(context._context, verify_mode, _on_verify)
     _lib.SSL_CTX_set_alpn_select_cb(context._context, _on_alpn, _ffi.NULL)
+
+
+def use_staples(context: SSL.Context, *, server_side: bool) -> None:
+    """Staple what a connection's `Notes` have, or let its judge see what the server stapled."""
+    callback = _on_status_request if server_side else _on_status_response
+    _lib.SSL_CTX_set_tlsext_status_cb(context._context, callback)
+
+
+def staple(connection: SSL.Connection) -> bytes | None:
+    """The OCSP response that the server has stapled; None without one that OpenSSL can read."""
+    return _staple(connection._ssl)
 
 
 def _outcome(connection: SSL.Connection, result: int) -> Outcome:
@@ -288,30 +351,99 @@ def _callback(signature: str, *, error: int) -> Callable[[Callable[..., int]], A
 @_callback("int (*)(int, X509_STORE_CTX *)", error=0)
 def _on_verify(ok: int, store: Any) -> int:
     """OpenSSL asks for each certificate and each fault: 1 goes on, 0 refuses."""
-    if ok:
-        return 1
     ssl = _lib.X509_STORE_CTX_get_ex_data(store, _lib.SSL_get_ex_data_X509_STORE_CTX_idx())
     notes = _notes(ssl)
+    if ok:
+        last = _lib.X509_STORE_CTX_get_error_depth(store) == 0
+        return _judge_chain(ssl, notes, store) if last and notes.judge is not None else 1
     number = _lib.X509_STORE_CTX_get_error(store)
     if notes.tolerates(number):
         notes.tolerated.append(number)
         _lib.X509_STORE_CTX_set_error(store, 0)
         return 1
     current = _lib.X509_STORE_CTX_get_current_cert(store)
-    stack = _lib.X509_STORE_CTX_get1_chain(store)
-    chain = [_lib.sk_X509_value(stack, i) for i in range(_lib.sk_X509_num(stack))] if stack else []
     certificate = None
     if current:
         _lib.X509_up_ref(current)
         certificate = _certificate(current)
-    notes.refusal = Refusal(
-        number,
-        _lib.X509_STORE_CTX_get_error_depth(store),
-        certificate,
-        tuple(c for c in map(_certificate, chain) if c is not None),
-    )
-    _lib.sk_X509_free(stack)
+    depth = _lib.X509_STORE_CTX_get_error_depth(store)
+    notes.refusal = Refusal(number, depth, certificate, _built_chain(store))
     return 0
+
+
+def _judge_chain(ssl: Any, notes: Notes, store: Any) -> int:
+    """The chain is in order: the judge is asked now, while OpenSSL can still send any alert.
+
+    Not yet if a staple may come, which in TLS 1.2 is after the certificate. An objection to the
+    staple waits until `_on_status_response`, too, where its alert is to be had.
+    """
+    if notes.ask_status and _lib.SSL_version(ssl) != _lib.TLS1_3_VERSION:
+        return 1
+    objection = notes.consult(_built_chain(store), _staple(ssl))
+    if notes.judge_error is not None:
+        _lib.X509_STORE_CTX_set_error(store, APPLICATION_VERIFICATION)
+        return 0
+    if objection is None or (objection.by_staple and notes.ask_status):
+        return 1
+    _lib.X509_STORE_CTX_set_error(store, objection.x509_number)
+    return 0
+
+
+@_callback("int (*)(SSL *, void *)", error=-1)
+def _on_status_response(ssl: Any, _: Any) -> int:
+    """OpenSSL has the server's first flight, with a staple or without: 1 goes on, 0 refuses.
+
+    With TLS 1.3 it asks twice.
+    """
+    notes = _notes(ssl)
+    if not _lib.SSL_session_reused(ssl):
+        notes.consult(_peer_chain(ssl), _staple(ssl))
+    if notes.judge_error is not None:
+        return -1
+    return 0 if notes.refusal is not None else 1
+
+
+@_callback("int (*)(SSL *, void *)", error=-1)
+def _on_status_request(ssl: Any, _: Any) -> int:
+    """A client asks for an OCSP response; OpenSSL takes the copy that it is given."""
+    response = _notes(ssl).staple
+    if not response:
+        return _NO_STAPLE
+    copy = _lib.OPENSSL_malloc(len(response))
+    _ffi.buffer(copy, len(response))[:] = response
+    _lib.SSL_set_tlsext_status_ocsp_resp(ssl, copy, len(response))
+    return int(_lib.SSL_TLSEXT_ERR_OK)
+
+
+_NO_STAPLE: Final = 3  # SSL_TLSEXT_ERR_NOACK
+
+
+def _staple(ssl: Any) -> bytes | None:
+    pointer = _ffi.new("unsigned char **")
+    size = _lib.SSL_get_tlsext_status_ocsp_resp(ssl, pointer)
+    return _ffi.buffer(pointer[0], size)[:] if size > 0 else None
+
+
+def _built_chain(store: Any) -> tuple[x509.Certificate, ...]:
+    """The chain that OpenSSL has built so far, leaf first."""
+    return _taken(_lib.X509_STORE_CTX_get1_chain(store))
+
+
+def _peer_chain(ssl: Any) -> tuple[x509.Certificate, ...]:
+    """The chain that OpenSSL has built, once it is verified, leaf first."""
+    stack = _lib.SSL_get0_verified_chain(ssl)
+    for index in range(_lib.sk_X509_num(stack)):
+        _lib.X509_up_ref(_lib.sk_X509_value(stack, index))
+    return _taken(stack, owned=False)
+
+
+def _taken(stack: Any, *, owned: bool = True) -> tuple[x509.Certificate, ...]:
+    """The certificates of a stack, each with a reference that becomes ours; frees an owned one."""
+    size = _lib.sk_X509_num(stack) if stack else 0
+    found = [_certificate(_lib.sk_X509_value(stack, index)) for index in range(size)]
+    if owned:
+        _lib.sk_X509_free(stack)
+    return tuple(certificate for certificate in found if certificate is not None)
 
 
 def _certificate(pointer: Any) -> x509.Certificate | None:

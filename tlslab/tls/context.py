@@ -7,23 +7,27 @@ one policy only, which makes it safe to share: what differs per connection is in
 from __future__ import annotations
 
 import ipaddress
+import warnings
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 import idna
+from cryptography.x509 import DuplicateExtension
 from OpenSSL import SSL
-from OpenSSL.crypto import X509
+from OpenSSL.crypto import FILETYPE_PEM, X509, X509StoreFlags, load_privatekey
 
 from tlslab.errors import UsageError
 from tlslab.pki import Credential, TrustStore
 from tlslab.tls import bindings
 from tlslab.tls.alerts import FATAL, WARNINGS
 from tlslab.tls.notes import Notes
-from tlslab.tls.policy import ClientPolicy, ServerPolicy, Version
+from tlslab.tls.policy import AnyVersion, ClientPolicy, RetiredVersion, ServerPolicy, Version
 
-_VERSIONS: Final = {
+_VERSIONS: Final[dict[AnyVersion, int]] = {
+    RetiredVersion.TLS_1_0: SSL.TLS1_VERSION,
+    RetiredVersion.TLS_1_1: SSL.TLS1_1_VERSION,
     Version.TLS_1_2: SSL.TLS1_2_VERSION,
     Version.TLS_1_3: SSL.TLS1_3_VERSION,
 }
@@ -31,6 +35,10 @@ _VERSIONS: Final = {
 # Renegotiation of TLS 1.2 was a source of attacks (RFC 5746) and would let a write wait for a read;
 # compression leaks secrets (CRIME).
 _OPTIONS: Final = SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION
+
+_SEND_FALLBACK_SCSV: Final = 0x80  # SSL_MODE_SEND_FALLBACK_SCSV in <openssl/ssl.h>
+
+_NO_ANTI_REPLAY: Final = 1 << 24  # SSL_OP_NO_ANTI_REPLAY in <openssl/ssl.h>
 
 _CLIENT_CERTIFICATES: Final = {
     "none": SSL.VERIFY_NONE,
@@ -72,6 +80,8 @@ def client_connection(context: SSL.Context, server_name: str, notes: Notes) -> S
     """A connection that will ask for `server_name` (A-labels or an IP address) and expect it."""
     connection = SSL.Connection(context)
     connection.set_app_data(notes)
+    if notes.ask_status:
+        connection.request_ocsp()
     try:
         address = ipaddress.ip_address(server_name)
     except ValueError:
@@ -122,11 +132,18 @@ def _client_context(policy: ClientPolicy) -> SSL.Context:
         context.set_default_verify_paths()
     else:
         _trust(context, policy.trust)
+    if policy.partial_chain:
+        store = context.get_cert_store()
+        assert store is not None
+        store.set_flags(X509StoreFlags.PARTIAL_CHAIN)
     if policy.alpn:
         context.set_alpn_protos([protocol.encode() for protocol in policy.alpn])
     if policy.credential is not None:
         _prove(context, policy.credential)
+    if policy.fallback_scsv:
+        context.set_mode(_SEND_FALLBACK_SCSV)
     bindings.use_callbacks(context, SSL.VERIFY_PEER)
+    bindings.use_staples(context, server_side=False)
     return context
 
 
@@ -136,11 +153,19 @@ def _server_context(policy: ServerPolicy) -> SSL.Context:
     context.set_session_id(_SESSION_ID_CONTEXT)
     # Tickets make resumption the client's business; a cache here would only grow.
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    if policy.early_data:
+        bindings.allow_early_data(context, policy.early_data)
+        if policy.single_use_tickets:  # what was used is remembered in the cache
+            context.set_session_cache_mode(SSL.SESS_CACHE_SERVER)
+        else:
+            context.set_options(_NO_ANTI_REPLAY)
     if policy.client_trust is not None:
         _trust(context, policy.client_trust)
         for root in policy.client_trust.certificates:  # so that a browser knows what to offer
             context.add_client_ca(root)
     bindings.use_callbacks(context, _CLIENT_CERTIFICATES[policy.client_certificate])
+    if policy.staple is not None:
+        bindings.use_staples(context, server_side=True)
     return context
 
 
@@ -175,12 +200,30 @@ def _trust(context: SSL.Context, trust: TrustStore) -> None:
 
 
 def _prove(context: SSL.Context, credential: Credential) -> None:
-    with _as_usage_error("unusable certificate", ", ".join(credential.names)):
+    with _as_usage_error("unusable certificate", _names_of(credential)):
         context.use_certificate(credential.certificate)
         for certificate in credential.chain[1:]:
             context.add_extra_chain_cert(certificate)
-        context.use_privatekey(credential.key)
+        _use_key(context, credential)
         context.check_privatekey()
+
+
+def _use_key(context: SSL.Context, credential: Credential) -> None:
+    try:
+        context.use_privatekey(credential.key)
+    except TypeError:
+        # pyOpenSSL takes no ML-DSA key of cryptography's, though its OpenSSL does: by way of PEM,
+        # and of a class that is deprecated.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.use_privatekey(load_privatekey(FILETYPE_PEM, credential.key_pem))
+
+
+def _names_of(credential: Credential) -> str:
+    try:
+        return ", ".join(credential.names)
+    except (ValueError, DuplicateExtension):  # a faulty certificate is served like any other
+        return "(unreadable names)"
 
 
 @contextmanager

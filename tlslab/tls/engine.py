@@ -39,6 +39,12 @@ class Engine:
         self._stop: Outcome | OpenSSLError | None = None  # why no plaintext will come any more
         self._first_session: SSL.Session | None = None  # kept, so that no ticket takes its place
         self._got_data = False
+        self._early_is_over = False
+
+    @property
+    def has_judge(self) -> bool:
+        """Whether the handshake may have to wait for the application's judge."""
+        return self._notes.judge is not None and not self._notes.judged
 
     @property
     def pending(self) -> int:
@@ -57,13 +63,20 @@ class Engine:
     def handshake(self) -> bool:
         """Go on with the handshake; False if more is needed from the peer.
 
-        Raises OpenSSLError. Also when it fails there may be something to send: an alert.
+        Raises OpenSSLError, or what the judge raised. Also when it fails there may be something to
+        send: an alert.
         """
-        while (outcome := bindings.handshake(self.connection)) is Outcome.WANT_READ:
-            if not self._pump():
-                return False
+        try:
+            while (outcome := bindings.handshake(self.connection)) is Outcome.WANT_READ:
+                if not self._pump():
+                    return False
+        except OpenSSLError:
+            if self._notes.judge_error is not None:
+                raise self._notes.judge_error from None
+            raise
         if outcome is Outcome.CLOSED:
             raise OpenSSLError(())
+        self._ensure_judged()
         if self._first_session is None and self.tls13 and not self.server_side:
             self._first_session = self.connection.get_session()
         return True
@@ -87,6 +100,21 @@ class Engine:
         if isinstance(self._stop, OpenSSLError):
             raise self._stop
         return None if self._stop is None else b""
+
+    def read_early(self) -> bytes | None:
+        """A server's early data; None if more is needed from the peer, `b""` if there is no more.
+
+        Raises OpenSSLError.
+        """
+        scratch = bindings.scratch_buffer()
+        while not self._early_is_over:
+            size, outcome = bindings.read_early_data(self.connection, scratch)
+            if outcome is Outcome.DONE:
+                return bindings.copied(scratch, size)
+            if outcome is Outcome.WANT_READ and not self._pump():
+                return None
+            self._early_is_over = outcome is Outcome.CLOSED
+        return b""
 
     def encrypt(self, data: memoryview) -> tuple[bytes, memoryview, bool]:
         """Encrypt some of `data`, after what already waits to be sent.
@@ -149,6 +177,15 @@ class Engine:
         still come, and belongs to the handshake.
         """
         return self._got_data or self._has_ticket()
+
+    def _ensure_judged(self) -> None:
+        """Whoever showed no certificate (anonymous suites have none) was not judged: do it now."""
+        if self._notes.judge is not None and not bindings.resumed(self.connection):
+            self._notes.consult((), None)
+            if self._notes.judge_error is not None:
+                raise self._notes.judge_error
+            if self._notes.refusal is not None:
+                raise OpenSSLError(())
 
     def _has_ticket(self) -> bool:
         first = self._first_session

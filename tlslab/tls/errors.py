@@ -17,6 +17,7 @@ from cryptography import x509
 from tlslab.errors import TLSError
 from tlslab.pki import Explanation, explain_x509
 from tlslab.tls.alerts import Alert
+from tlslab.tls.judgement import Objection
 from tlslab.tls.notes import Direction
 
 
@@ -85,7 +86,8 @@ class CertificateRefused(HandshakeFailure):
     """This side refused the peer's certificate.
 
     `x509_number` is OpenSSL's X509_V_ERR number, `depth` counts from the leaf (0), `certificate` is
-    the one at fault (None if it cannot be parsed).
+    the one at fault (None if it cannot be parsed). `reason` is the judge's where it refused, else
+    the number's name.
     """
 
     def __init__(
@@ -97,11 +99,15 @@ class CertificateRefused(HandshakeFailure):
         peer_chain: tuple[x509.Certificate, ...],
         alert: Alert | None,
         reason_number: int | None = None,
+        objection: Objection | None = None,
     ) -> None:
-        why = explain_x509(x509_number)
+        name = explain_x509(x509_number).name
+        why = None if objection is None else objection.explanation
+        why = why or explain_x509(x509_number)
+        reason = name if objection is None else objection.message
         super().__init__(
-            f"certificate refused: {why.name} (X509 error {x509_number} at depth {depth})",
-            reason=why.name,
+            f"certificate refused: {reason} (X509 error {x509_number} at depth {depth})",
+            reason=reason,
             reason_number=reason_number,
             alert=alert,
             alert_direction=None if alert is None else "sent",
@@ -109,14 +115,15 @@ class CertificateRefused(HandshakeFailure):
             hint=why.fix,
         )
         self.x509_number = x509_number
-        self.x509_name = why.name
+        self.x509_name = name
+        self._explanation = why
         self.depth = depth
         self.certificate = certificate
 
     @property
     def explanation(self) -> Explanation:
-        """What the X509 error means, its usual cause and the fix."""
-        return explain_x509(self.x509_number)
+        """What it means, its usual cause and the fix: the X509 error's, or the judge's own."""
+        return self._explanation
 
 
 class BrokenConnection(_WithAlert, trio.BrokenResourceError):

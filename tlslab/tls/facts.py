@@ -15,7 +15,12 @@ from tlslab.tls import bindings
 from tlslab.tls.notes import Notes
 from tlslab.tls.policy import ClientPolicy
 
-_VERSIONS: Final = {SSL.TLS1_2_VERSION: "TLS 1.2", SSL.TLS1_3_VERSION: "TLS 1.3"}
+_VERSIONS: Final = {
+    SSL.TLS1_VERSION: "TLS 1.0",
+    SSL.TLS1_1_VERSION: "TLS 1.1",
+    SSL.TLS1_2_VERSION: "TLS 1.2",
+    SSL.TLS1_3_VERSION: "TLS 1.3",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +31,8 @@ class TLSFacts:
     key exchange or a resumed session). `server_name` is the one in SNI, None with an IP address.
     `peer_chain` is leaf first, as the peer sent it; empty if it showed nothing. A resumed session
     verified nothing anew. `tolerated` are the X509 numbers of faults that were seen but passed over
-    because the policy says so: what a careful client would have refused.
+    because the policy says so: what a careful client would have refused. `staple` is the OCSP
+    response (DER) that the server sent; None if it sent none that can be read.
     """
 
     version: str
@@ -37,6 +43,7 @@ class TLSFacts:
     resumed: bool
     peer_chain: tuple[x509.Certificate, ...]
     tolerated: tuple[int, ...] = ()
+    staple: bytes | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +59,10 @@ class Session:
     session: SSL.Session = field(repr=False)
     context: SSL.Context = field(repr=False)
 
+    def stored(self) -> bytes:
+        """The session in DER, as programs store it to resume after a restart: a secret."""
+        return bindings.session_der(self.session)
+
 
 def facts_of(connection: SSL.Connection, notes: Notes) -> TLSFacts:
     """The facts of a connection whose handshake is complete."""
@@ -66,6 +77,7 @@ def facts_of(connection: SSL.Connection, notes: Notes) -> TLSFacts:
         resumed=bindings.resumed(connection),
         peer_chain=peer_chain(connection),
         tolerated=tuple(dict.fromkeys(notes.tolerated)),
+        staple=bindings.staple(connection) if notes.ask_status else None,
     )
 
 

@@ -45,6 +45,7 @@ def handshake_failure(
             peer_chain=chain or refusal.chain,
             alert=alert,
             reason_number=reason_number,
+            objection=refusal.objection,
         )
     direction = None if notes.alert is None else notes.alert[1]
     if alert is not None and direction == "received":

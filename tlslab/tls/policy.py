@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 
 from tlslab.errors import UsageError
 from tlslab.pki import Credential, TrustStore
+from tlslab.tls.judgement import Judge
 
 MAX_PROTOCOL_NAME = 255  # bytes; its length is one byte on the wire (RFC 7301 section 3.1)
 
@@ -23,6 +24,21 @@ class Version(enum.Enum):
 
     TLS_1_2 = "TLS 1.2"
     TLS_1_3 = "TLS 1.3"
+
+
+class RetiredVersion(enum.Enum):
+    """A version that RFC 8996 retired. OpenSSL speaks it where `ciphers` has `@SECLEVEL=0`."""
+
+    TLS_1_0 = "TLS 1.0"
+    TLS_1_1 = "TLS 1.1"
+
+
+AnyVersion: TypeAlias = Version | RetiredVersion
+"""A version of TLS that can be spoken here at all: this OpenSSL has no SSL any more."""
+
+
+Staple: TypeAlias = bytes | Callable[[], bytes | None] | None
+"""An OCSP response (DER), how to get the present one (asked at each connection), or none."""
 
 
 @dataclass(frozen=True)
@@ -35,20 +51,28 @@ class ClientPolicy:
     which takes a cut connection for a complete one. `ciphers` is OpenSSL's cipher list for TLS 1.2,
     `ciphersuites` a colon-separated list for TLS 1.3, `groups` the key exchange groups in order of
     preference; None leaves them to OpenSSL, which prefers X25519MLKEM768. `credential` is shown to
-    servers that ask.
+    servers that ask. With `ask_status` the server is asked to staple an OCSP response (RFC 6066
+    section 8), which nobody but `judge` looks at; `judge` is the client's own check of the server,
+    after OpenSSL's. `fallback_scsv` tells the server that this is a second attempt, with less than
+    the client could do (RFC 7507). With `partial_chain` every certificate in `trust` is believed as
+    it is, intermediates without their root too.
     """
 
     trust: TrustStore | None = None
     verify_chain: bool = True
     verify_name: bool = True
-    minimum: Version = Version.TLS_1_2
-    maximum: Version = Version.TLS_1_3
+    minimum: AnyVersion = Version.TLS_1_2
+    maximum: AnyVersion = Version.TLS_1_3
     ciphers: str | None = None
     ciphersuites: str | None = None
     groups: tuple[str, ...] | None = None
     alpn: tuple[str, ...] = ()
     credential: Credential | None = None
     require_close_notify: bool = True
+    ask_status: bool = False
+    judge: Judge | None = None
+    fallback_scsv: bool = False
+    partial_chain: bool = False
 
     def __post_init__(self) -> None:
         _check(self)
@@ -60,19 +84,26 @@ class ServerPolicy:
 
     `client_certificate` says whether clients must, may or cannot prove who they are; their chains
     must lead to `client_trust`. `alpn` is in order of preference; a client that offers only other
-    protocols is refused (RFC 7301 section 3.2), one that offers none is served.
+    protocols is refused (RFC 7301 section 3.2), one that offers none is served. `staple` is for
+    clients that ask for an OCSP response. `early_data` is how many bytes a client that resumes may
+    send with its first flight (0-RTT); OpenSSL takes each ticket only once for that, unless
+    `single_use_tickets` is false: whoever recorded the flight can then send it again (RFC 8446
+    section 8).
     """
 
     credential: Credential
     client_trust: TrustStore | None = None
     client_certificate: Literal["none", "optional", "required"] = "none"
-    minimum: Version = Version.TLS_1_2
-    maximum: Version = Version.TLS_1_3
+    minimum: AnyVersion = Version.TLS_1_2
+    maximum: AnyVersion = Version.TLS_1_3
     ciphers: str | None = None
     ciphersuites: str | None = None
     groups: tuple[str, ...] | None = None
     alpn: tuple[str, ...] = ()
     require_close_notify: bool = True
+    staple: Staple = None
+    early_data: int = 0
+    single_use_tickets: bool = True
 
     def __post_init__(self) -> None:
         _check(self)

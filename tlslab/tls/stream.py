@@ -7,11 +7,14 @@ makes of them in `engine`.
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Final
 
 import trio
+from cryptography import x509
 
 from tlslab.errors import UsageError
+from tlslab.tls import bindings
 from tlslab.tls.bindings import SCRATCH, OpenSSLError
 from tlslab.tls.choice import choose, peer_left, read_client_hello
 from tlslab.tls.context import (
@@ -25,6 +28,7 @@ from tlslab.tls.duplex import FAREWELL_SECONDS, MAX_ANSWERS, Duplex
 from tlslab.tls.engine import Engine
 from tlslab.tls.errors import HandshakeFailure
 from tlslab.tls.facts import Session, TLSFacts
+from tlslab.tls.judgement import Judge, Objection, Shown
 from tlslab.tls.keylog import KeyLog
 from tlslab.tls.notes import Notes
 from tlslab.tls.policy import ClientPolicy, ServerChoice, ServerPolicy
@@ -68,13 +72,16 @@ class TLSStream(trio.abc.HalfCloseableStream):
         *,
         keylog: KeyLog | None = None,
         session: Session | None = None,
+        early_data: bytes = b"",
         handshake_timeout: float = HANDSHAKE_SECONDS,
     ) -> TLSStream:
         """The client's end. `server_name` is whom to expect: a DNS name (IDN too) or IP address.
 
         `session` is one from an earlier connection with an equal policy to the same name;
-        `handshake_timeout` is in seconds. Raises UsageError for a name, session or policy that
-        cannot be used.
+        `early_data` goes out with the first flight, if the session allows it (RFC 8446 section
+        2.3): it may be replayed, and whether the server took it OpenSSL's binding does not tell.
+        `handshake_timeout` is in seconds. Raises UsageError for a name, session, early data or
+        policy that cannot be used.
         """
         name = wire_name(server_name)
         if session is None:
@@ -90,10 +97,20 @@ class TLSStream(trio.abc.HalfCloseableStream):
             verify_chain=policy.verify_chain,
             verify_name=policy.verify_name,
             keylog=None if keylog is None else keylog.append,
+            ask_status=policy.ask_status,
+            judge=None if policy.judge is None else _judged_by(policy.judge, name),
         )
         connection = client_connection(context, name, notes)
         if session is not None:
             connection.set_session(session.session)
+        if early_data:
+            try:
+                bindings.write_early_data(connection, early_data)
+            except OpenSSLError as error:
+                raise UsageError(
+                    "early data cannot be sent",
+                    hint="it needs a TLS 1.3 session of a server that takes as much of it",
+                ) from error
         duplex = Duplex(transport, Engine(connection, notes, server_side=False))
         duplex.require_close_notify = policy.require_close_notify
         return cls(duplex, policy, name, keylog, handshake_timeout)
@@ -190,6 +207,32 @@ class TLSStream(trio.abc.HalfCloseableStream):
                 if not await duplex.fetch():
                     return duplex.end()
 
+    async def receive_early_data(self) -> bytes:
+        """A server's early data (0-RTT), in pieces; `b""` when there is no more. Ask first of all.
+
+        It may be a replay of what was said in another connection: nothing but the server's memory
+        of used tickets tells. A server that does not ask refuses early data. Raises what
+        `do_handshake` raises.
+        """
+        with self._receive_busy:
+            duplex = self._duplex
+            duplex.check()
+            if self._established:
+                raise UsageError("early data comes before the handshake")
+            try:
+                with trio.move_on_after(self._handshake_timeout):
+                    if not duplex.has_engine:
+                        await self._choose()
+                    while (data := duplex.engine.read_early()) is None:
+                        await duplex.transmit()
+                        if not await duplex.fetch():
+                            raise peer_left("closed the connection during the handshake")
+                    return data
+            except OpenSSLError as error:
+                await duplex.send_alert()
+                raise duplex.engine.handshake_failure(error) from None
+            raise _too_slow(self._handshake_timeout, duplex)
+
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Encrypt and send all of `data`.
 
@@ -254,12 +297,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
             self._duplex.broken = True
             raise
         if deadline.cancelled_caught:
-            self._duplex.broken = True
-            raise HandshakeFailure(
-                f"the handshake took longer than {self._handshake_timeout:g} s",
-                reason="the deadline passed",
-                hint="the peer is silent or too slow; does it speak TLS at all?",
-            )
+            raise _too_slow(self._handshake_timeout, self._duplex)
 
     async def _negotiate(self) -> None:
         duplex = self._duplex
@@ -267,7 +305,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
             if not duplex.has_engine:
                 await self._choose()
             engine = duplex.engine
-            while not engine.handshake():
+            while not await self._step(engine):
                 await duplex.transmit()
                 if not await duplex.fetch():
                     raise peer_left("closed the connection during the handshake")
@@ -281,6 +319,18 @@ class TLSStream(trio.abc.HalfCloseableStream):
                 raise duplex.engine.handshake_failure(alert) from error
             raise peer_left("broke the connection during the handshake") from error
         self._established = True
+
+    async def _step(self, engine: Engine) -> bool:
+        """Go on with the handshake: in a thread if a judge may have to wait in the midst of it."""
+        if not engine.has_judge:
+            return engine.handshake()
+        try:
+            return await trio.to_thread.run_sync(engine.handshake)
+        except OpenSSLError:
+            raise
+        except BaseException:  # the judge's own failure, or it was cancelled
+            self._duplex.broken = True
+            raise
 
     async def _choose(self) -> None:
         """Have the policy chosen by the server name; what is no ClientHello OpenSSL judges."""
@@ -298,6 +348,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
         notes = Notes(
             protocols=tuple(protocol.encode() for protocol in policy.alpn),
             keylog=None if self._keylog is None else self._keylog.append,
+            staple=policy.staple() if callable(policy.staple) else policy.staple,
         )
         connection = server_connection(context_for(policy), notes)
         self._policy = policy
@@ -337,6 +388,21 @@ class TLSStream(trio.abc.HalfCloseableStream):
             raise trio.ClosedResourceError("nothing can be sent after send_eof")
 
 
+def _judged_by(
+    judge: Judge, server_name: str
+) -> Callable[[tuple[x509.Certificate, ...], bytes | None], Objection | None]:
+    """The judge as OpenSSL's callbacks can ask it: from the thread of the handshake, in trio."""
+
+    async def ask(shown: Shown) -> Objection | None:
+        try:
+            await judge(shown)
+        except Objection as objection:
+            return objection
+        return None
+
+    return lambda chain, staple: trio.from_thread.run(ask, Shown(server_name, chain, staple))
+
+
 class _Busy:
     """Finds out two tasks that do what only one may do at a time."""
 
@@ -351,6 +417,16 @@ class _Busy:
 
     def __exit__(self, *_: object) -> None:
         self._held = False
+
+
+def _too_slow(seconds: float, duplex: Duplex) -> HandshakeFailure:
+    """The failure of a handshake whose time is over; the connection is of no use any more."""
+    duplex.broken = True
+    return HandshakeFailure(
+        f"the handshake took longer than {seconds:g} s",
+        reason="the deadline passed",
+        hint="the peer is silent or too slow; does it speak TLS at all?",
+    )
 
 
 def _checked_limit(max_bytes: int | None) -> int:
