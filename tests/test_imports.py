@@ -21,10 +21,12 @@ TABLE: dict[str, set[str]] = {
     "tls": {"pki"},
     "capture": {"tls", "net"},
     "proxy": {"pki", "tls", "http", "net"},
+    "attack": {"pki", "tls", "http", "net", "proxy"},
     "store": {"envelope", "http"},
     "clientside": {"envelope"},
     "lab": {
-        "pki", "tls", "http", "net", "envelope", "capture", "proxy", "store", "clientside",
+        "pki", "tls", "http", "net", "envelope", "capture", "proxy", "attack", "store",
+        "clientside",
     },
     "probe": {"pki", "tls", "proxy"},
     "report": {"lab", "capture"},

@@ -8,6 +8,7 @@
     net/          the lab's network: hosts, names, paths, taps, interceptors; on loopback
     capture/      pcapng in and out, flows, what an eavesdropper learns, canary search, comparison
     proxy/        proxies as tools of their own: terminate, intercept, relay
+    attack/       active attacks on the path, at the level of records, without a key
     store/        objects encrypted at rest, and their HTTP face
     envelope/     the formats of sealed bytes and key files
     clientside/   encryption before upload
@@ -30,6 +31,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ApplicationKey",
     "Canary",
+    "KeyType",
     "Lab",
     "Outcome",
     "TlslabError",
@@ -45,11 +47,13 @@ if TYPE_CHECKING:
     from tlslab.clientside import ApplicationKey, decrypt, encrypt
     from tlslab.errors import TlslabError
     from tlslab.lab import Canary, Lab, Outcome, scenario, scenarios
+    from tlslab.pki import KeyType
     from tlslab.tls import Version
 
 _HOMES = {
     "ApplicationKey": "tlslab.clientside",
     "Canary": "tlslab.lab",
+    "KeyType": "tlslab.pki",
     "Lab": "tlslab.lab",
     "Outcome": "tlslab.lab",
     "TlslabError": "tlslab.errors",

@@ -32,6 +32,28 @@ WEAKENED = {
     "tls_to_the_backend_hides_it": ("encrypted=True, tls=True", "encrypted=True"),
     "disk_thief_gets_ciphertext": ("encrypted=True", "encrypted=False"),
     "client_side_encryption_trusts_nobody": ("sealed)", "record.token)"),
+    "hsts_learned_before_keeps_tls": (", hsts=A_YEAR", ""),
+    "preloaded_host_is_safe_at_first_visit": ('preloaded=["shop.test"]', ""),
+    "typed_https_leaves_nothing_to_strip": ('"https://shop.test/"', '"shop.test"'),
+    "covered_subdomain_keeps_tls": ("=WITH_SUBDOMAINS", "=A_YEAR"),
+    "made_up_name_is_covered": ("=WITH_SUBDOMAINS", "=A_YEAR"),
+    "upgraded_form_is_sent_over_tls": ('csp="upgrade-insecure-requests"', "csp=None"),
+    "secure_cookie_stays_within_tls": ('"Secure; HttpOnly"', '"HttpOnly"'),
+    "hsts_keeps_the_websocket_within_tls": ('hsts="max-age=31536000"', "hsts=None"),
+    "required_starttls_sends_nothing_without": ('tls="required"', 'tls="if offered"'),
+    "forgotten_buffer_stops_injected_commands": ("buffer=True", "buffer=False"),
+    "hsts_leaves_no_warning_to_click_away": ('hsts="max-age=31536000"', "hsts=None"),
+    "cheating_proxy_is_found_out_by_the_name": (
+        'proxied_client("proxy.test"', 'proxied_client("proxy.test", verify_name=False',
+    ),
+    "impostor_without_a_certificate_is_refused": ('="required"', '="optional"'),
+    "alternative_name_tells_them_apart": (
+        "reply=statement)", 'reply=statement, identified_by="common name")',
+    ),
+    "only_the_proxy_tells_who_it_is": ('proxy="front.test",', ""),
+    "proxy_removes_a_forged_identity": (
+        '"front.test", bank', '"front.test", bank, removes_forged=False',
+    ),
 }  # fmt: skip
 """By scenario: a piece of its source, and what stands there instead without the defence."""
 

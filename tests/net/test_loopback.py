@@ -161,3 +161,14 @@ def test_addresses_are_documentation_addresses_and_distinct() -> None:
     assert hosts[0].address == "192.0.2.1"
     with pytest.raises(NetworkError):
         network.host("twin", hosts[0].address)
+
+
+async def test_a_diversion_can_be_of_one_port() -> None:
+    network = LoopbackNetwork()
+    mallory, client = network.host("mallory"), network.host("client")
+    shop = network.host("shop.test")
+    async with serving(shop, 80), serving(shop, 443), await mallory.listen(8080) as listener:
+        network.divert(mallory, 8080, victim="client", target_port=80)
+        assert await say(await client.connect("shop.test", 443), b"x") == b"X"
+        async with await client.connect("shop.test", 80) as ours, await listener.accept() as taken:
+            assert (ours.reached, taken.intended.port) == ("mallory", 80)

@@ -2,7 +2,23 @@
 
 lab.py          the Lab that a script gets
 parties.py      clients, servers, terminating proxies, stores
+ca_services.py  the CA's revocation lists and OCSP responder
+judge.py        what a client checks beyond OpenSSL: revocation, pins, logs, first use
 adversaries.py  sniffers, interceptors, thieves, insiders, log readers
+key_holders.py  who records everything and later gets a key
+onlookers.py    who opens nothing and concludes from what is in sight
+early_data.py   0-RTT: who sends it, who takes it, who sends it again
+on_path.py      the tamperer: on the path without a key, with an attack of `tlslab.attack`
+cast.py         how a lab makes the parties and adversaries of single lessons:
+    browser.py        a browser, with hsts.py, cookies.py and page.py
+    website.py        a site with a login form, on ports 443 and 80
+    stripper.py       who keeps a browser from ever beginning TLS
+    mail.py           SMTP with and without STARTTLS, on smtp_lines.py
+    explicit_proxy.py clients that use a proxy, and a proxy that cheats
+    identity.py       who a client is, and who it says it is
+    binding.py        tokens bound to a connection
+witness.py      what passes a party's hands, told to the journal
+harm.py         harm other than reading, measured at the ends
 expect.py       what a script expects, checked at the end
 journal.py      who told whom what, as it happens
 evidence.py     what a run recorded, as plain values

@@ -11,7 +11,7 @@ import abc
 import itertools
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from tlslab.lab.parties import Party, Service, Store
 from tlslab.net import Chunk, Connection, Direction, Endpoint, Flow, Kind
 from tlslab.pki import Authority, Credential
 from tlslab.proxy import InterceptingProxy
+from tlslab.proxy.leaves import Disguise
 from tlslab.store import RootKey, read_objects
 from tlslab.tls import ClientPolicy, HandshakeFailure, TLSFacts
 from tlslab.tls.hello import ClientHello
@@ -164,7 +165,9 @@ class Interceptor(Adversary):
 
     To the client it shows what `issue` makes for the name asked for; to the real server it is a
     client with `upstream_policy`. `upstream` names the real server where that is not whom the
-    client asked for. What it decrypts is written down as a capture of plain text.
+    client asked for. `disguise` changes the policy by which it answers; who wants to reach one of
+    the hosts in `blocked` gets no answer. What it decrypts is written down as a capture of plain
+    text.
     """
 
     kind = "interceptor"
@@ -177,16 +180,20 @@ class Interceptor(Adversary):
         issue: Callable[[str], Credential],
         upstream_policy: ClientPolicy,
         upstream: Service | None = None,
+        disguise: Disguise | None = None,
+        blocked: Collection[str] = (),
     ) -> None:
         super().__init__(party.name, "stands in the middle and speaks TLS with both sides")
         self.authority = authority
         self.address: tuple[str, int] | None = None
         self._party = party
         self._upstream = upstream
+        self._blocked = blocked
         self._chunks: list[Chunk] = []
         self._numbers = itertools.count(1)
         self._proxy = InterceptingProxy(
             issue=issue,
+            disguise=disguise,
             connect_upstream=self._connect_upstream,
             upstream_policy=upstream_policy,
             on_server_handshake=self._reached_server,
@@ -195,6 +202,11 @@ class Interceptor(Adversary):
     async def serve_connection(self, connection: Connection) -> None:
         """Intercept one connection to its end."""
         client, intended = connection.flow.client, connection.intended
+        if intended.name in self._blocked:
+            note = f"{self.name} keeps {intended.name} out of reach"
+            self._party.journal.message(self.name, self.name, note, "note")
+            await connection.aclose()
+            return
         decrypted = Endpoint(intended.name, intended.address, DECRYPTED_PORT)
         flow = Flow(next(self._numbers), f"decrypted by {self.name}", client, decrypted)
         write_down = partial(self._write_down, flow)

@@ -15,8 +15,8 @@ from typing import Any
 class Outcome(enum.Enum):
     """How a scenario ended, computed from evidence."""
 
-    DEFENDED = "defended"  # no adversary holds a canary in readable form
-    BREACHED = "breached"  # at least one adversary does: the attack won
+    DEFENDED = "defended"  # no adversary holds a canary in readable form, nor did other harm
+    BREACHED = "breached"  # at least one adversary does or did: the attack won
     FAILED = "failed"  # the scenario itself broke, so that nothing can be said
 
 
@@ -57,6 +57,32 @@ class Sighting:
         return f"{self.file}: {packet}byte {self.offset}"
 
 
+class Harm(enum.Enum):
+    """What an adversary can do to a connection besides reading it."""
+
+    FORGED = "forged"  # a message that was never sent was taken as genuine
+    REPLAYED = "replayed"  # a message was taken more often than it was sent
+    DROPPED = "dropped"  # a message is missing, and later ones were taken
+    REORDERED = "reordered"  # messages were taken in another order
+    TRUNCATED = "truncated"  # the beginning of a message was taken for the whole
+    MISDIRECTED = "misdirected"  # somebody took a message that was meant for another
+    DOWNGRADED = "downgraded"  # both ends can do better than what they agreed on
+    INFERRED = "inferred"  # something was found out that was said to nobody on the path
+    DENIED = "denied"  # an alert was believed that the other end never sent
+
+
+@dataclass(frozen=True)
+class Achievement:
+    """Harm that `adversary` did without reading anything, and how it was measured, in words.
+
+    It is measured at the ends: what one sent and the other took, and what both agreed on.
+    """
+
+    adversary: str
+    what: Harm
+    measured: str
+
+
 @dataclass(frozen=True)
 class Holding:
     """Something an adversary holds: a capture, a copied file, a decrypted transcript.
@@ -77,7 +103,8 @@ class PartyRecord:
     """One party or adversary: who it is, and for an adversary all that it got.
 
     `kind` is `"client"`, `"server"`, `"proxy"`, `"store"`, `"sniffer"`, `"interceptor"`,
-    `"thief"`, `"insider"` or `"log reader"`. `learned` are facts read without keys, such as
+    `"thief"`, `"insider"`, `"log reader"`, `"tamperer"` or `"ca"`. `achievements` are other harm
+    than reading that it did. `learned` are facts read without keys, such as
     `server_name` or `tls_version`. `unsearched` says, a sentence each, what of its holdings a limit
     left out of the search: as long as there is any, that nothing was found proves nothing.
     """
@@ -90,6 +117,7 @@ class PartyRecord:
     sightings: list[Sighting] = field(default_factory=list)
     learned: dict[str, str] = field(default_factory=dict)
     unsearched: list[str] = field(default_factory=list)
+    achievements: list[Achievement] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -125,12 +153,13 @@ class TLSRecord:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A connection that did not come about: who refused whom, and why.
+    """A connection that did not come about, or was broken off: who refused whom, and why.
 
     `x509_number` and `x509_name` (e.g. 20, `"unable to get local issuer certificate"`) with
     `depth` in the chain, 0 being the leaf; `alert` is the TLS alert's number and name, and
-    `alert_direction` `"sent"` or `"received"` from the refuser's side. None where not applicable.
-    `meaning`, `cause` and `fix` explain it to a learner.
+    `alert_direction` `"sent"` or `"received"` from the refuser's side; `status` is that of the HTTP
+    response that said so, where it was no matter of TLS. None where not applicable. `meaning`,
+    `cause` and `fix` explain it to a learner.
     """
 
     refuser: str
@@ -145,6 +174,12 @@ class Refusal:
     meaning: str = ""
     cause: str = ""
     fix: str = ""
+    status: int | None = None
+
+    @property
+    def was_said(self) -> bool:
+        """Whether anybody said no: without alert, X509 error and status, somebody just gave up."""
+        return (self.alert, self.x509_number, self.status) != (None, None, None)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from tlslab.capture import Canary, search
 from tlslab.errors import ScenarioError, TlslabError
 from tlslab.lab.adversaries import Adversary
-from tlslab.lab.evidence import Check, PartyRecord, Refusal
+from tlslab.lab.evidence import Check, Harm, PartyRecord, Refusal
 from tlslab.lab.journal import Journal
 from tlslab.lab.parties import Client, Server
 
@@ -39,6 +39,18 @@ class Expectation:
     def received_no(self, canary: Canary) -> Expectation:
         """A party did not get the canary."""
         return self._add(lambda: self._party_got(canary, wanted=False))
+
+    def took(self, *messages: bytes) -> Expectation:
+        """A server took exactly these messages for genuine, in this order (bodies, not heads)."""
+        return self._add(lambda: self._took(messages))
+
+    def achieved(self, what: Harm | str) -> Expectation:
+        """An adversary did this harm, as it was measured at the ends."""
+        return self._add(lambda: self._did(Harm(what)))
+
+    def achieved_nothing(self) -> Expectation:
+        """An adversary did no harm that can be measured at the ends."""
+        return self._add(self._did_nothing)
 
     def saw(self, canary: Canary) -> Expectation:
         """An adversary holds the canary in readable form."""
@@ -80,6 +92,26 @@ class Expectation:
         verb = "received" if wanted else "did not receive"
         measured = f"found in {len(hits)} of its messages" if hits else "found in no message"
         return Check(f"{self._name} {verb} the {canary.label}", bool(hits) is wanted, measured)
+
+    def _took(self, messages: tuple[bytes, ...]) -> Check:
+        if not isinstance(self._who, Server):
+            raise ScenarioError(f"{self._name} is no server; use received() or saw()")
+        taken = self._who.received
+        words = ", ".join(repr(one.decode("ascii", "backslashreplace")) for one in messages)
+        measured = ", ".join(repr(one.decode("ascii", "backslashreplace")) for one in taken)
+        statement = f"{self._name} takes {words or 'nothing'}"
+        return Check(statement, taken == list(messages), measured or "nothing")
+
+    def _did(self, what: Harm) -> Check:
+        done = [one for one in self._record().achievements if one.what is what]
+        measured = done[0].measured if done else self._did_nothing().measured
+        return Check(f"{self._name} wins ({what.value})", bool(done), measured)
+
+    def _did_nothing(self) -> Check:
+        done = self._record().achievements
+        measured = "; ".join(f"{one.what.value}: {one.measured}" for one in done)
+        statement = f"{self._name} does no harm"
+        return Check(statement, not done, measured or "none, at either end")
 
     def _adversary_holds(self, canary: Canary, *, wanted: bool) -> Check:
         record = self._record()

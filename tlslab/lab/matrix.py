@@ -161,7 +161,7 @@ async def _intercepted(protection: Protection, run: Path, on_cell: OnCell, colum
     refusals = [
         refusal
         for refusal in lab.journal.refusals
-        if (refusal.refuser, refusal.peer) == (stage.client.name, mallory.name)
+        if refusal.was_said and (refusal.refuser, refusal.peer) == (stage.client.name, mallory.name)
     ]
     refusal = refusals[0] if refusals else None
     on_cell(

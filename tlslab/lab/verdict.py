@@ -1,7 +1,8 @@
 """Verdicts: from evidence to an outcome, a cell, and the reason in words.
 
-Pure functions over what was recorded. The only thing that makes an adversary win is a canary found
-in what it holds; the only thing that makes a refusal is a connection that was refused.
+Pure functions over what was recorded. Two things make an adversary win: a canary found in what it
+holds, and harm that was measured at the ends (`harm`). The only thing that makes a refusal is a
+connection that was refused.
 """
 
 from __future__ import annotations
@@ -10,15 +11,23 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from tlslab.errors import ScenarioError
-from tlslab.lab.evidence import Cell, CellValue, Outcome, PartyRecord, Refusal, Sighting
+from tlslab.lab.evidence import (
+    Achievement,
+    Cell,
+    CellValue,
+    Outcome,
+    PartyRecord,
+    Refusal,
+    Sighting,
+)
 
 
 def outcome(parties: Sequence[PartyRecord]) -> Outcome:
-    """BREACHED when any adversary holds a canary in readable form, else DEFENDED.
+    """BREACHED when an adversary holds a canary in readable form or did other harm, else DEFENDED.
 
     FAILED when none was found, but a limit kept part of what they hold from being searched.
     """
-    if sightings(parties):
+    if sightings(parties) or achievements(parties):
         return Outcome.BREACHED
     return Outcome.FAILED if any(party.unsearched for party in parties) else Outcome.DEFENDED
 
@@ -26,6 +35,11 @@ def outcome(parties: Sequence[PartyRecord]) -> Outcome:
 def sightings(parties: Sequence[PartyRecord]) -> list[Sighting]:
     """Every canary found with any adversary."""
     return [sighting for party in parties if party.adversary for sighting in party.sightings]
+
+
+def achievements(parties: Sequence[PartyRecord]) -> list[Achievement]:
+    """All other harm that adversaries did."""
+    return [done for party in parties if party.adversary for done in party.achievements]
 
 
 def reason(parties: Sequence[PartyRecord], refusals: Sequence[Refusal]) -> str:
@@ -37,24 +51,31 @@ def reason(parties: Sequence[PartyRecord], refusals: Sequence[Refusal]) -> str:
         packet = "" if first.packet is None else f"packet {first.packet}, "
         place = f"{PurePosixPath(first.file).name}: {packet}byte {first.offset}"
         return f"{first.holder} read the {first.canary}{encoding} in {place}"
+    done = achievements(parties)
+    if done:
+        return f"{done[0].adversary} won ({done[0].what.value}): {done[0].measured}"
     unsearched = [sentence for party in parties for sentence in party.unsearched]
     if unsearched:
         return f"nothing can be said: {unsearched[0]}"
     if refusals:
-        return refusal_in_words(refusals[0])
+        said = (refusal for refusal in refusals if refusal.was_said)
+        return refusal_in_words(next(said, refusals[0]))
     held = sum(holding.size for party in parties for holding in party.holdings)
     return f"no canary in the {held:,} bytes that adversaries hold"
 
 
 def refusal_in_words(refusal: Refusal) -> str:
-    """Who refused whom, with the numbers."""
-    because = (
-        f"X509 error {refusal.x509_number} ({refusal.x509_name}) at depth {refusal.depth}"
-        if refusal.x509_number is not None
-        else refusal.reason
-    )
+    """Who refused whom, with the numbers; without any, nobody said a word: somebody gave up."""
+    if not refusal.was_said:
+        return f"{refusal.refuser} gave {refusal.peer} up: {refusal.reason}"
+    because = refusal.reason
+    if refusal.x509_number is not None:
+        because = f"X509 error {refusal.x509_number} ({refusal.x509_name}) at depth {refusal.depth}"
+        if refusal.reason not in ("", refusal.x509_name):  # the client's own reason
+            because += f", {refusal.reason}"
     alert = f", alert {refusal.alert_name} ({refusal.alert})" if refusal.alert is not None else ""
-    return f"{refusal.refuser} refused {refusal.peer}: {because}{alert}"
+    status = f", status {refusal.status}" if refusal.status is not None else ""
+    return f"{refusal.refuser} refused {refusal.peer}: {because}{alert}{status}"
 
 
 def cell(

@@ -167,7 +167,7 @@ class LoopbackNetwork(Network):
         """Connect from `source` to `port` of the host called `name`; see `Network.connect`."""
         target = self.find(name)
         intended = Endpoint(target.name, target.address, port)
-        diversion = self._diversion_of(source, name)
+        diversion = self._diversion_of(source, name, port)
         reached = target if diversion is None else diversion.interceptor
         real = self._listening.get((reached.name, port if diversion is None else diversion.port))
         if real is None:

@@ -73,6 +73,7 @@ class _Diversion:
     port: int
     victim: str | None
     target: str | None
+    target_port: int | None
 
 
 class Network(abc.ABC):
@@ -125,26 +126,35 @@ class Network(abc.ABC):
         self._taps.append(_Tapped(tap, None if between is None else frozenset(between)))
 
     def divert(
-        self, interceptor: Host, port: int, *, victim: str | None = None, target: str | None = None
+        self,
+        interceptor: Host,
+        port: int,
+        *,
+        victim: str | None = None,
+        target: str | None = None,
+        target_port: int | None = None,
     ) -> None:
         """Lead connections from `victim` to `target` (None: any) to `interceptor`'s `port` instead.
+
+        Or only those to one port of it, with `target_port`.
 
         What ARP spoofing or a rogue gateway does on a real network. The connection that the
         interceptor accepts tells by `intended` whom the client wanted. The interceptor's own
         connections are not diverted. The latest diversion that fits counts.
         """
-        self._diversions.append(_Diversion(interceptor, port, victim, target))
+        self._diversions.append(_Diversion(interceptor, port, victim, target, target_port))
 
     def _taps_between(self, one: str, other: str) -> tuple[Tap, ...]:
         pair = frozenset((one, other))
         return tuple(t.tap for t in self._taps if t.between is None or t.between == pair)
 
-    def _diversion_of(self, source: Host, target: str) -> _Diversion | None:
+    def _diversion_of(self, source: Host, target: str, port: int) -> _Diversion | None:
         for diversion in reversed(self._diversions):
             if (
                 diversion.interceptor != source
                 and diversion.victim in (None, source.name)
                 and diversion.target in (None, target)
+                and diversion.target_port in (None, port)
             ):
                 return diversion
         return None

@@ -23,11 +23,11 @@ from tlslab.pki import Authority
 from tlslab.proxy.errors import UpstreamFailure
 from tlslab.proxy.framing import request_body
 from tlslab.proxy.heads import parse_request_head
-from tlslab.proxy.leaves import KEPT_LEAVES, Issue, Leaves
+from tlslab.proxy.leaves import KEPT_LEAVES, Disguise, Issue, Leaves
 from tlslab.proxy.relay import CHUNK_BYTES, OnData, relay
 from tlslab.proxy.terminate import HANDSHAKE_SECONDS, OnHandshake
 from tlslab.proxy.upstream import CONNECT_SECONDS, UpstreamStream, closing, connected, cut
-from tlslab.tls import ClientPolicy, HandshakeFailure, KeyLog, ServerPolicy, TLSStream
+from tlslab.tls import ClientPolicy, HandshakeFailure, KeyLog, TLSStream
 from tlslab.tls.hello import ClientHello, peek_client_hello
 from tlslab.tls.records import MalformedTLS
 
@@ -58,12 +58,12 @@ class _Opening:
 class InterceptingProxy:
     """A man in the middle, for clients that can be made to come by.
 
-    Leaves are made by `issue`, or else by `authority`; one of them must be given. The real server
-    is verified by `upstream_policy` (a careful client's, unless told otherwise); its ALPN list, if
-    it has one, limits what is offered. If the server cannot be had, a `greedy` proxy still shakes
-    hands with the client and reads its first request. `keylog` gets the secrets of both sides.
-    `on_handshake` is told of the client's side, `on_server_handshake` of the server's. The
-    callbacks must not block.
+    Leaves are made by `issue`, or else by `authority`; one of them must be given. `disguise`
+    changes the policies by which they are shown. The real server is verified by `upstream_policy`
+    (a careful client's, unless told otherwise); its ALPN list, if it has one, limits what is
+    offered. If the server cannot be had, a `greedy` proxy still shakes hands with the client and
+    reads its first request. `keylog` gets the secrets of both sides. `on_handshake` is told of the
+    client's side, `on_server_handshake` of the server's. The callbacks must not block.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class InterceptingProxy:
         *,
         authority: Authority | None = None,
         issue: Issue | None = None,
+        disguise: Disguise | None = None,
         connect_upstream: ConnectServer,
         upstream_policy: ClientPolicy | None = None,
         greedy: bool = True,
@@ -87,7 +88,7 @@ class InterceptingProxy:
             issue = authority.issue
         elif issue is None or authority is not None:
             raise UsageError("an intercepting proxy needs either an authority or an issuer")
-        self._leaves = Leaves(issue, kept=kept_leaves)
+        self._leaves = Leaves(issue, disguise=disguise, kept=kept_leaves)
         self._connect_upstream = connect_upstream
         self._upstream_policy = upstream_policy or ClientPolicy()
         self._greedy = greedy
@@ -205,7 +206,7 @@ class InterceptingProxy:
     ) -> TLSStream:
         """Shake hands with the client in the server's place."""
         try:
-            policy = ServerPolicy(self._leaves.leaf(name), alpn=protocols)
+            policy = self._leaves.policy(name, protocols)
         except TlslabError:  # a name for which no certificate can be made
             policy = None
         stream = TLSStream.server(

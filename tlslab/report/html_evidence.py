@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from xml.etree.ElementTree import Element
 
-from tlslab.lab.evidence import Holding, Refusal, Sighting
+from tlslab.lab.evidence import Achievement, Holding, Refusal, Sighting
 from tlslab.report.elements import Child, element
 from tlslab.report.hexdump import Half, halves
 from tlslab.report.links import Links
@@ -42,6 +42,11 @@ def sighting_figure(sighting: Sighting, links: Links) -> Element:
             length=sighting.length,
         ),
     )
+
+
+def achievement_block(achievement: Achievement) -> Element:
+    """Harm that was done without reading anything, and how it was measured."""
+    return element("p", element("strong", achievement.what.value), f": {achievement.measured}")
 
 
 def holding_figure(holding: Holding, links: Links) -> Element:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
-from tlslab.lab.evidence import CellValue, PartyRecord, ScenarioResult, TLSRecord
+from tlslab.lab.evidence import CellValue, Outcome, PartyRecord, ScenarioResult, TLSRecord
 from tlslab.report.diagram import sequence_diagram
 from tlslab.report.elements import Child, element
 from tlslab.report.grouping import by_group
 from tlslab.report.html_evidence import (
+    achievement_block,
     facts,
     file_anchor,
     holding_figure,
@@ -182,6 +183,10 @@ def _adversary(party: PartyRecord, links: Links) -> Element:
         element("h5", party.name, " ", element("span", f"({party.kind})", class_="soft")),
         element("p", party.description) if party.description else None,
         element("p", badge(CELL_MARKS[mark], found)),
+        element("p", badge(OUTCOME_MARKS[Outcome.BREACHED], "harm, measured at the ends"))
+        if party.achievements
+        else None,
+        [achievement_block(achievement) for achievement in party.achievements],
         [sighting_figure(sighting, links) for sighting in party.sightings],
         [holding_figure(holding, links) for holding in party.holdings],
         element("p", "Learned without any key:") if learned is not None else None,

@@ -44,10 +44,20 @@ NOT_MEASURED = Mark("not-built", "·", ".", "not measured", "unknown", "no cell 
 
 OUTCOME_MARKS = {
     Outcome.DEFENDED: Mark(
-        "defended", "○", "o", "defended", "defended", "no adversary holds a readable canary"
+        "defended",
+        "○",
+        "o",
+        "defended",
+        "defended",
+        "no adversary holds a readable canary or did other harm",
     ),
     Outcome.BREACHED: Mark(
-        "breached", "●", "@", "breached", "breached", "an adversary holds a readable canary"
+        "breached",
+        "●",
+        "@",
+        "breached",
+        "breached",
+        "an adversary holds a readable canary or did other harm",
     ),
     Outcome.FAILED: Mark("failed", "!", "!", "failed", "failed", "the scenario itself went wrong"),
 }
@@ -62,7 +72,7 @@ def verdict_mark(result: ScenarioResult) -> Mark:
 
 
 def refusal_numbers(refusal: Refusal) -> list[str]:
-    """The X509 number and the alert of a refusal, one phrase each, for what is known of them."""
+    """The X509 number, alert and HTTP status of a refusal, a phrase each, where there is one."""
     phrases = []
     if refusal.x509_number is not None:
         name = f" {refusal.x509_name}" if refusal.x509_name else ""
@@ -73,4 +83,6 @@ def refusal_numbers(refusal: Refusal) -> list[str]:
         name = f" {refusal.alert_name}" if refusal.alert_name else ""
         direction = f", {refusal.alert_direction}" if refusal.alert_direction else ""
         phrases.append(f"TLS alert {refusal.alert}{name}{direction}")
+    if refusal.status is not None:
+        phrases.append(f"HTTP status {refusal.status}")
     return phrases
