@@ -5,7 +5,7 @@ PY := .venv/bin/python
 CONSTRAINTS := .ci/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check bench clean
+.PHONY: help demo test lint check bench docs clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
@@ -26,6 +26,9 @@ check: lint ## the gate: format, lint, types, tests with branch coverage
 
 bench: .venv/dev.stamp ## measure beside the peers; prints ratios of one run
 	$(PY) tests/bench/tls_relay.py
+
+docs: .venv/run.stamp ## generate the pages that are drawn from data
+	$(PY) -m tlslab catalogue --markdown > docs/catalogue.md
 
 clean: ## remove what the other targets made
 	rm -rf .venv build dist tlslab-runs .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tlslab.probe import (
     Finding,
     Probe,
     Reach,
+    Served,
     Severity,
     Verdict,
     check_command,
@@ -63,7 +65,14 @@ def cases(lab: Authority, host: str = "localhost") -> list[Case]:
         "wrong-name": lab.issue("other.test"),
     }
     return [
-        Case(name, name, Severity.CRITICAL, name != CONTROL, host, ServerPolicy(credential))
+        Case(
+            id=name,
+            title=name,
+            severity=Severity.CRITICAL,
+            must_refuse=name != CONTROL,
+            host=host,
+            make=partial(Served, ServerPolicy(credential), lab.trust),
+        )
         for name, credential in served.items()
     ]
 
@@ -73,10 +82,7 @@ async def probed(
 ) -> list[Finding]:
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is not installed")
-    lab = Authority.create("lab")
-    ca = folder / "ca.pem"
-    ca.write_bytes(lab.root_pem)
-    return await Probe(command, ca, reach).run(cases(lab, host))
+    return await Probe(command, folder, reach).run(cases(Authority.create("lab"), host))
 
 
 @pytest.mark.parametrize("name", CLIENTS)
@@ -105,10 +111,8 @@ async def test_a_client_that_never_comes_is_no_success(tmp_path: Path) -> None:
 
 
 async def test_a_client_that_hangs_is_ended(tmp_path: Path) -> None:
-    lab = Authority.create("lab")
-    (tmp_path / "ca.pem").write_bytes(lab.root_pem)
     command = [sys.executable, "-c", "import time; time.sleep(600)", "{url}"]
-    (finding,) = await Probe(command, tmp_path / "ca.pem", limit=0.2).run(cases(lab))
+    (finding,) = await Probe(command, tmp_path, limit=0.2).run(cases(Authority.create("lab")))
     assert finding.exit_code is None
     assert finding.seconds < 60
 

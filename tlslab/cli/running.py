@@ -63,6 +63,14 @@ def new_folder(out: Path | None) -> Path:
     return folder.resolve()
 
 
+def check_junit(path: Path | None) -> None:
+    """Raise UsageError where a report could not be written, before the work and not after it."""
+    if path is not None and not path.absolute().parent.is_dir():
+        raise UsageError(
+            f"there is no folder {path.parent} to write {path.name} to", hint="make it first"
+        )
+
+
 def run_and_report(
     scenarios: Sequence[Scenario],
     *,
@@ -72,10 +80,7 @@ def run_and_report(
     out: Path | None,
 ) -> int:
     """Run scenarios (and measure the matrix), show and write the results; the exit code."""
-    if junit is not None and not junit.absolute().parent.is_dir():
-        raise UsageError(
-            f"there is no folder {junit.parent} to write {junit.name} to", hint="make it first"
-        )
+    check_junit(junit)
     folder = new_folder(out)
     started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
     with RunProgress(len(scenarios)) as progress:

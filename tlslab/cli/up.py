@@ -18,9 +18,13 @@ import trio
 from rich.console import Console
 from rich.text import Text
 
-from tlslab.lab.journal import Journal
+from tlslab.lab.journal import Failure, Journal
 from tlslab.lab.standing import BUCKET, StandingLab, standing_lab
-from tlslab.tls import HandshakeFailure
+from tlslab.tls import TruncationError
+
+ABOUT_OUR_CERTIFICATE = (42, 43, 44, 45, 46, 48)
+"""Alerts by which a client says that it does not like the server's certificate (RFC 8446 section
+6.2): from bad_certificate to unknown_ca."""
 
 KEPT = 100
 """Events that the journal of a standing lab keeps; they are printed, not analysed."""
@@ -147,14 +151,16 @@ class TellingJournal(Journal):
         del self.messages[:-KEPT], self.tls[:-KEPT]
         self._print(f"{source} → {target}: {text}")
 
-    def refused(self, side: str, peer: str, error: HandshakeFailure) -> None:
+    def refused(self, side: str, peer: str, error: Failure) -> None:
         """Print why a connection did not come about. Each is new: none is written down once."""
         self.refusals.clear()
         super().refused(side, peer, error)
-        why = error.explanation
+        why = None if isinstance(error, TruncationError) else error.explanation
         for line in (error.message, why.meaning if why else None, why.fix if why else error.hint):
             if line:
                 self._print(f"  {line}")
+        if self.refusals and self.refusals[-1].alert in ABOUT_OUR_CERTIFICATE:
+            self._print("  does the client trust the root CA named above, and use a name in it?")
 
     def _print(self, line: str) -> None:
         visible = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line)

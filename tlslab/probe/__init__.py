@@ -11,7 +11,7 @@ recipes.py   command lines for common clients
 
 from __future__ import annotations
 
-from tlslab.probe.case import CONTROL, Case, Finding, Severity, Verdict
+from tlslab.probe.case import CONTROL, Case, Finding, Served, Severity, Verdict
 from tlslab.probe.client import check_command
 from tlslab.probe.names import Reach
 from tlslab.probe.probing import Probe
@@ -22,6 +22,7 @@ __all__ = [
     "Finding",
     "Probe",
     "Reach",
+    "Served",
     "Severity",
     "Verdict",
     "check_command",

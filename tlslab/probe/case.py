@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tlslab.tls import ServerChoice
+from tlslab.pki import TrustStore
+from tlslab.tls import ServerPolicy
 
 CONTROL = "control"
 """Id of the case that every client must accept: a server with nothing wrong."""
@@ -25,13 +27,21 @@ class Severity(enum.IntEnum):
 
 
 @dataclass(frozen=True)
+class Served:
+    """What a case needs: how its server answers, and the roots that the client is to trust."""
+
+    policy: ServerPolicy
+    trust: TrustStore
+
+
+@dataclass(frozen=True)
 class Case:
     """A server with one thing wrong.
 
-    `host` is the name the client is sent to. `must_refuse` says whether a careful client refuses;
+    `host` is the name the client is sent to. `make` makes what is served, anew, and may take
+    seconds (large keys). `must_refuse` says whether a careful client refuses;
     where reasonable clients differ it is False, and what the client did is only told. `wrong`,
-    `rule` and `fix` are for people; `needs_names` is True where the fault lies in a name that
-    does not resolve without help.
+    `rule` and `fix` are for people.
     """
 
     id: str
@@ -39,12 +49,11 @@ class Case:
     severity: Severity
     must_refuse: bool
     host: str
-    policy: ServerChoice = field(repr=False)
+    make: Callable[[], Served] = field(repr=False)
     wrong: str = ""
     rule: str = ""
     fix: str = ""
     tags: tuple[str, ...] = ()
-    needs_names: bool = False
 
 
 class Verdict(enum.Enum):

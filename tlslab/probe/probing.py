@@ -22,16 +22,22 @@ from tlslab.probe.server import CaseServer, listen
 LIMIT = 10.0
 """Seconds a client may take for one case."""
 
+HOSTS = "hosts"
+"""The hosts file's name, in the probe's folder."""
+
 DRAIN = 0.5
 """Seconds the server goes on listening to what a client sent before it ended."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A client to be probed: its command with placeholders, the CA file, how it finds names."""
+    """A client to be probed: its command with placeholders, and how it finds names.
+
+    `folder` is where the files lie that the client is given: CA files and a hosts file.
+    """
 
     command: Sequence[str]
-    ca: Path
+    folder: Path
     reach: Reach = Reach.LOCALHOST
     limit: float = LIMIT
     at_once: int = 4
@@ -61,6 +67,8 @@ class Probe:
         address: str | None,
         on_finding: Callable[[Finding], None],
     ) -> list[Finding]:
+        names = "".join(f"127.0.0.1 {host}\n" for host in dict.fromkeys(c.host for c in cases))
+        (self.folder / HOSTS).write_text(names)
         findings: dict[str, Finding] = {}
         limiter = trio.CapacityLimiter(self.at_once)
 
@@ -79,9 +87,12 @@ class Probe:
         return [findings[case.id] for case in cases if case.id in findings]
 
     async def _one(self, case: Case, proxy: ConnectProxy, address: str | None) -> Finding:
+        served = await trio.to_thread.run_sync(case.make)
+        ca = self.folder / f"{case.id}.pem"
+        ca.write_bytes(served.trust.pem)
         started = trio.current_time()
         secret = secrets.token_hex(16)
-        server = CaseServer(case, secret.encode())
+        server = CaseServer(served.policy, secret.encode())
         async with trio.open_nursery() as connections, trio.open_nursery() as nursery:
             listeners = await listen()
             port = listeners[0].socket.getsockname()[1]
@@ -89,7 +100,7 @@ class Probe:
             nursery.start_soon(
                 partial(trio.serve_listeners, server.serve, listeners, handler_nursery=connections)
             )
-            ran = await self._run_client(case, port, secret, address)
+            ran = await self._run_client(case, ca, port, secret, address)
             nursery.cancel_scope.cancel()
             connections.cancel_scope.deadline = trio.current_time() + DRAIN
         seen = server.seen
@@ -106,19 +117,24 @@ class Probe:
             seconds=trio.current_time() - started,
         )
 
-    async def _run_client(self, case: Case, port: int, secret: str, proxy: str | None) -> Ran:
-        hosts = self.ca.parent / "hosts"
+    async def _run_client(
+        self, case: Case, ca: Path, port: int, secret: str, proxy: str | None
+    ) -> Ran:
         values = {
-            "url": f"https://{case.host}:{port}/{secret}",
+            "url": f"https://{_in_url(case.host)}:{port}/{secret}",
             "host": case.host,
             "port": str(port),
-            "ca": str(self.ca),
-            "hosts": str(hosts),
+            "ca": str(ca),
+            "hosts": str(self.folder / HOSTS),
         }
         request = f"GET /{secret} HTTP/1.1\r\nHost: {case.host}\r\nConnection: close\r\n\r\n"
         return await run_client(
             filled_in(self.command, values),
-            environment(self.ca, proxy),
+            environment(ca, proxy),
             stdin=request.encode(),
             limit=self.limit,
         )
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

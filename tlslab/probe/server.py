@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import trio
 
 from tlslab.errors import TlslabError
-from tlslab.probe.case import Case
-from tlslab.tls import HandshakeFailure, TLSStream
+from tlslab.tls import HandshakeFailure, ServerPolicy, TLSStream
 
 HEAD_BYTES = 64 * 1024
 """How much of what a client says is looked at: a request's head and more."""
@@ -50,17 +49,17 @@ async def listen() -> list[trio.SocketListener]:
 
 
 class CaseServer:
-    """Serves one case and looks for one secret."""
+    """Serves by one policy and looks for one secret."""
 
-    def __init__(self, case: Case, secret: bytes) -> None:
+    def __init__(self, policy: ServerPolicy, secret: bytes) -> None:
         self.seen = Observation()
-        self._case = case
+        self._policy = policy
         self._secret = secret
 
     async def serve(self, transport: trio.SocketStream) -> None:
         """Serve one connection of the client."""
         self.seen.connections += 1
-        stream = TLSStream.server(transport, self._case.policy)
+        stream = TLSStream.server(transport, self._policy)
         try:
             await stream.do_handshake()
             self.seen.handshake = True
