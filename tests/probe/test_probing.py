@@ -37,6 +37,8 @@ PYTHON = (
 NO_NAME = "context.check_hostname = False"
 NOTHING = f"{NO_NAME}; context.verify_mode = ssl.CERT_NONE"
 
+REQUESTS = "import sys, requests; requests.get(sys.argv[1], timeout=5{how})"
+
 S_CLIENT = ["openssl", "s_client", "-connect", "127.0.0.1:{port}", "-servername", "{host}",
             "-CAfile", "{ca}"]  # fmt: skip
 VERIFYING = ["-verify_return_error", "-verify_hostname", "{host}"]
@@ -53,6 +55,11 @@ CLIENTS: dict[str, tuple[list[str], tuple[Verdict, Verdict, Verdict]]] = {
     "python": ([sys.executable, "-c", PYTHON.format(how=""), "{url}"], (A, R, R)),
     "python, no name": ([sys.executable, "-c", PYTHON.format(how=NO_NAME), "{url}"], (A, R, A)),
     "python, nothing": ([sys.executable, "-c", PYTHON.format(how=NOTHING), "{url}"], (A, A, A)),
+    "requests": ([sys.executable, "-c", REQUESTS.format(how=""), "{url}"], (A, R, R)),
+    "requests, verify=False": (
+        [sys.executable, "-c", REQUESTS.format(how=", verify=False"), "{url}"],
+        (A, A, A),
+    ),
     "node": (["node", "-e", FETCH, "{url}"], (A, R, R)),
 }
 
