@@ -28,7 +28,7 @@ TABLE: dict[str, set[str]] = {
         "pki", "tls", "http", "net", "envelope", "capture", "proxy", "attack", "store",
         "clientside",
     },
-    "probe": {"pki", "tls", "proxy"},
+    "probe": {"pki", "tls", "proxy", "attack"},
     "report": {"lab", "capture"},
     "exercise": {"lab", "capture"},
 }  # fmt: skip

@@ -32,7 +32,8 @@ def test_curl_refuses_what_cannot_be_trusted(tlslab: Run) -> None:
     found = results(tlslab("probe", "--json", "--", "curl", "-sS", "{url}"))
     for case in ("untrusted-root", "self-signed", "expired-leaf", "wrong-host", "incomplete-chain",
                  "leaf-as-ca", "name-not-permitted", "rsa-1024", "sha1-leaf", "null-cipher",
-                 "client-certificate", "tampered-signature", "tls-1-0"):  # fmt: skip
+                 "client-certificate", "tampered-signature", "tls-1-0", "strip-supported-versions",
+                 "flip-server-flight"):  # fmt: skip
         assert found[case]["verdict"] == "refused", case
     assert found["untrusted-root"]["alert"] == "unknown_ca (48)"
     assert found["control"]["verdict"] == "accepted"

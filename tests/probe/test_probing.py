@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tlslab.attack import StripVersions
 from tlslab.errors import UsageError
 from tlslab.pki import Authority
 from tlslab.probe import (
@@ -148,3 +150,29 @@ def test_a_command_that_cannot_work_is_told(command: list[str]) -> None:
     with pytest.raises(UsageError) as caught:
         check_command(command)
     assert caught.value.hint
+
+
+def attacked(lab: Authority) -> list[Case]:
+    control, *_ = cases(lab)
+    policy = ServerPolicy(lab.issue("localhost"))
+    attack = replace(
+        control,
+        id="attacked",
+        must_refuse=True,
+        make=partial(Served, policy, lab.trust, StripVersions()),
+    )
+    return [control, attack]
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [("", R), ("context.maximum_version = ssl.TLSVersion.TLSv1_2", Verdict.SPARED)],
+)
+async def test_an_attack_on_the_path_counts_only_if_it_found_something_to_alter(
+    how: str, expected: Verdict, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", PYTHON.format(how=how), "{url}"]
+    _, finding = await Probe(command, tmp_path).run(attacked(Authority.create("lab")))
+    assert finding.verdict is expected
+    assert finding.passed is (True if expected is R else None)
+    assert finding.alert == ("illegal_parameter (47)" if expected is R else None)

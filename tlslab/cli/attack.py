@@ -24,17 +24,20 @@ def list_attacks(as_json: bool) -> None:
     if as_json:
         print(json.dumps(_as_dict(), indent=2))
         return
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for head in ("ids", "attack", "defeated by", "wins when"):
-        table.add_column(head, overflow="fold")
+    table = Table(box=None, padding=(0, 2, 1, 0))
+    table.add_column("attack", no_wrap=True)
+    table.add_column("what it does, what defeats it, when it wins")
     for attack in ATTACKS:
-        name = Text(attack.title)
-        name.append(f"\n{attack.id}", "dim")
-        wins = Text(attack.wins_when)
-        table.add_row(" ".join(attack.catalogue), name, Text(attack.defeated_by), wins)
+        name = Text(f"{attack.id}\n")
+        name.append(" ".join(attack.catalogue), "dim")
+        told = Text(f"{attack.title}\n")
+        told.append(f"defeated by {attack.defeated_by}\n", "green")
+        told.append(f"wins when {attack.wins_when}", "red")
+        table.add_row(name, told)
     for impossible in IMPOSSIBLE:
-        reason = Text(f"cannot be shown: {impossible.reason}", "dim")
-        table.add_row(" ".join(impossible.catalogue), Text(impossible.title), reason, "")
+        told = Text(f"{impossible.title}\n")
+        told.append(f"cannot be shown: {impossible.reason}", "dim")
+        table.add_row(Text(" ".join(impossible.catalogue), "dim"), told)
     Console().print(table)
 
 

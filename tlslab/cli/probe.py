@@ -139,7 +139,7 @@ def _probe(probe: Probe, cases: Sequence[Case]) -> list[Finding]:
 def _is_fine(finding: Finding) -> bool:
     """Whether it does not stand against the client: what cannot be said does, where it matters."""
     if finding.passed is None:
-        return not finding.case.must_refuse
+        return not finding.case.must_refuse or finding.verdict is Verdict.SPARED
     return finding.passed
 
 
@@ -198,7 +198,7 @@ def _print_left_out(left_out: Sequence[LeftOut], only: tuple[str, ...]) -> None:
 def _mark(finding: Finding) -> tuple[str, str]:
     if finding.case.id == CONTROL:
         return "✓", "green"
-    if not finding.case.must_refuse:
+    if not finding.case.must_refuse or finding.verdict is Verdict.SPARED:
         return "·", "dim"
     return ("✓", "green") if finding.passed else ("✗", "bold red")
 

@@ -1,7 +1,13 @@
 """Parties and adversaries on a network; scenarios, the evidence they leave, and verdicts on it.
 
-lab.py          the Lab that a script gets
-parties.py      clients, servers, terminating proxies, stores
+lab.py          the Lab that a script gets, made of
+    stage.py            the network, the CA, the journal, and who is there
+    main_cast.py        how it makes the parties that most lessons need
+    antagonists.py      how it makes the adversaries that most lessons need
+    supporting_cast.py  how it makes those of single lessons
+parties.py      what parties have in common, and what those that listen have
+client.py       clients
+services.py     servers, terminating proxies, stores
 ca_services.py  the CA's revocation lists and OCSP responder
 judge.py        what a client checks beyond OpenSSL: revocation, pins, logs, first use
 adversaries.py  sniffers, interceptors, thieves, insiders, log readers
@@ -9,7 +15,7 @@ key_holders.py  who records everything and later gets a key
 onlookers.py    who opens nothing and concludes from what is in sight
 early_data.py   0-RTT: who sends it, who takes it, who sends it again
 on_path.py      the tamperer: on the path without a key, with an attack of `tlslab.attack`
-cast.py         how a lab makes the parties and adversaries of single lessons:
+single lessons have these parties and adversaries of their own:
     browser.py        a browser, with hsts.py, cookies.py and page.py
     website.py        a site with a login form, on ports 443 and 80
     stripper.py       who keeps a browser from ever beginning TLS

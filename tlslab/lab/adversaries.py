@@ -20,7 +20,8 @@ import trio
 from tlslab.capture import Canary, facts, read_capture, search_capture, search_file, write_pcapng
 from tlslab.errors import ScenarioError, TlslabError
 from tlslab.lab.evidence import Holding, PartyRecord, Sighting
-from tlslab.lab.parties import Party, Service, Store
+from tlslab.lab.parties import Party, Service
+from tlslab.lab.services import Store
 from tlslab.net import Chunk, Connection, Direction, Endpoint, Flow, Kind
 from tlslab.pki import Authority, Credential
 from tlslab.proxy import InterceptingProxy

@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from tlslab.errors import ScenarioError
 from tlslab.http import Headers, Request, Response
-from tlslab.lab.parties import Client, Server
+from tlslab.lab.client import Client
+from tlslab.lab.services import Server
 from tlslab.lab.witness import WatchedStream
 from tlslab.pki import Explanation
 from tlslab.tls import TLSStream

@@ -16,10 +16,10 @@ from urllib.parse import urljoin, urlsplit
 from tlslab.capture import Canary
 from tlslab.errors import UsageError
 from tlslab.http import Headers, header
+from tlslab.lab.client import Answer, Client
 from tlslab.lab.cookies import CookieJar
 from tlslab.lab.hsts import HSTSStore
 from tlslab.lab.page import Page, read_page
-from tlslab.lab.parties import Answer, Client
 from tlslab.lab.url import URL
 from tlslab.lab.witness import Conversation
 from tlslab.tls import CertificateRefused

@@ -21,9 +21,11 @@ from tlslab.errors import ScenarioError
 from tlslab.http import ReplayStream
 from tlslab.lab import harm
 from tlslab.lab.adversaries import Sniffer
+from tlslab.lab.client import Client
 from tlslab.lab.evidence import Achievement, PartyRecord
 from tlslab.lab.key_holders import RecordedFlow, recorded_flows
-from tlslab.lab.parties import Client, Party, Server, Service
+from tlslab.lab.parties import Party, Service
+from tlslab.lab.services import Server
 from tlslab.lab.url import URL
 from tlslab.net import Connection, Direction
 from tlslab.tls import HandshakeFailure, TLSStream

@@ -13,9 +13,10 @@ from typing import TypeAlias
 from tlslab.capture import Canary, search
 from tlslab.errors import ScenarioError, TlslabError
 from tlslab.lab.adversaries import Adversary
+from tlslab.lab.client import Client
 from tlslab.lab.evidence import Check, Harm, PartyRecord, Refusal
 from tlslab.lab.journal import Journal
-from tlslab.lab.parties import Client, Server
+from tlslab.lab.services import Server
 
 Later: TypeAlias = Callable[[], Check]
 """A check that is made when all evidence is in."""

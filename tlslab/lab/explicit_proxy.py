@@ -13,7 +13,7 @@ import trio
 
 from tlslab.errors import NetworkError
 from tlslab.lab.adversaries import Interceptor
-from tlslab.lab.parties import Client
+from tlslab.lab.client import Client
 from tlslab.lab.url import URL
 from tlslab.net import Connection, Endpoint, Flow
 

@@ -20,7 +20,9 @@ from cryptography.x509.oid import NameOID
 from tlslab.errors import TlslabError
 from tlslab.http import Headers, HTTPClient, Request, Response, header, serve_http
 from tlslab.lab.adversaries import Adversary
-from tlslab.lab.parties import Client, Server, Service
+from tlslab.lab.client import Client
+from tlslab.lab.parties import Service
+from tlslab.lab.services import Server
 from tlslab.lab.witness import WatchedStream
 from tlslab.pki import Explanation
 from tlslab.pki.credential import certificate_names

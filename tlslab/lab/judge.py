@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from tlslab.errors import TlslabError, UsageError
-from tlslab.lab.parties import Client
+from tlslab.lab.client import Client
 from tlslab.pki import Explanation, TrustStore
 from tlslab.pki.credential import Chain
 from tlslab.pki.revocation import CertID, make_ocsp_request

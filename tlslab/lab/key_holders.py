@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from tlslab.capture import Canary, write_pcapng
 from tlslab.errors import ScenarioError
 from tlslab.lab.adversaries import DECRYPTED_PORT, Sniffer, file_name
+from tlslab.lab.client import Client
 from tlslab.lab.evidence import PartyRecord
-from tlslab.lab.parties import Client, Party, Service
+from tlslab.lab.parties import Party, Service
 from tlslab.net import Chunk, Direction, Endpoint, Flow, Kind
 from tlslab.tls import KeyLog
 from tlslab.tls.decryption import (

@@ -17,7 +17,9 @@ import trio
 from tlslab.capture import Canary
 from tlslab.errors import NetworkError, TLSError
 from tlslab.lab.adversaries import Adversary
-from tlslab.lab.parties import Client, Server, Service
+from tlslab.lab.client import Client
+from tlslab.lab.parties import Service
+from tlslab.lab.services import Server
 from tlslab.lab.smtp_lines import Lines
 from tlslab.lab.url import URL
 from tlslab.lab.witness import WatchedStream

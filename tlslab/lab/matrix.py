@@ -19,9 +19,10 @@ from tlslab.clientside import ApplicationKey, decrypt, encrypt
 from tlslab.errors import HTTPError, ScenarioError, TlslabError
 from tlslab.lab import verdict
 from tlslab.lab.adversaries import Adversary
+from tlslab.lab.client import Client
 from tlslab.lab.evidence import Cell, CellValue, Matrix
 from tlslab.lab.lab import Lab, open_lab
-from tlslab.lab.parties import Client, Store, TerminatingEdge
+from tlslab.lab.services import Store, TerminatingEdge
 from tlslab.pki import Authority
 
 PAYLOAD = 4096

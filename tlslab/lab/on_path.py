@@ -20,9 +20,10 @@ from tlslab.capture import Canary, write_pcapng
 from tlslab.errors import NetworkError, TlslabError
 from tlslab.lab import harm
 from tlslab.lab.adversaries import Adversary, file_name
+from tlslab.lab.client import Client
 from tlslab.lab.evidence import Achievement, PartyRecord
 from tlslab.lab.harm import Route
-from tlslab.lab.parties import Client, Party, Service
+from tlslab.lab.parties import Party, Service
 from tlslab.net import Chunk, Connection, Direction, Flow, Kind
 from tlslab.tls import ClientPolicy, ServerPolicy, TLSFacts, TLSStream
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tlslab.lab.journal import Journal
 from tlslab.lab.lab import open_lab
-from tlslab.lab.parties import Store, TerminatingEdge
+from tlslab.lab.services import Store, TerminatingEdge
 from tlslab.pki import CADirectory
 from tlslab.store import open_store
 from tlslab.tls import ServerPolicy

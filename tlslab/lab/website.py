@@ -15,7 +15,7 @@ import trio
 
 from tlslab.errors import TlslabError
 from tlslab.http import Headers, Request, Response
-from tlslab.lab.parties import Server
+from tlslab.lab.services import Server
 from tlslab.lab.witness import WatchedStream
 from tlslab.net import Connection
 

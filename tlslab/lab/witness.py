@@ -88,3 +88,8 @@ class Conversation:
 def as_bytes(message: str | bytes) -> bytes:
     """A message of a WebSocket as bytes."""
     return message.encode() if isinstance(message, str) else bytes(message)
+
+
+def request_line(method: str, target: str) -> bytes:
+    """What stands for a request's head where messages are compared."""
+    return f"{method} {target}\n".encode()

@@ -6,6 +6,7 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tlslab.attack import Attack
 from tlslab.pki import TrustStore
 from tlslab.tls import ServerPolicy
 
@@ -28,10 +29,14 @@ class Severity(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Served:
-    """What a case needs: how its server answers, and the roots that the client is to trust."""
+    """What a case needs: how its server answers, and the roots that the client is to trust.
+
+    `attack` is who sits on the path between the two, if anybody does.
+    """
 
     policy: ServerPolicy
     trust: TrustStore
+    attack: Attack | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ class Verdict(enum.Enum):
     ACCEPTED = "accepted"  # the secret arrived
     REFUSED = "refused"  # the client came, and the secret did not arrive
     NO_CONTACT = "no contact"  # the client never came: nothing can be said
+    SPARED = "does not apply"  # the attack found nothing in what this client sends
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,7 @@ class Finding:
     @property
     def passed(self) -> bool | None:
         """Whether this is right: None where nothing can be said or reasonable clients differ."""
-        if self.verdict is Verdict.NO_CONTACT:
+        if self.verdict in (Verdict.NO_CONTACT, Verdict.SPARED):
             return None
         if self.case.id == CONTROL:
             return self.verdict is Verdict.ACCEPTED

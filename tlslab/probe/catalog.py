@@ -1,4 +1,4 @@
-"""Every case that a client is probed with: the faults of certificates, and of protocols.
+"""Every case that a client is probed with: faulty certificates, bad protocols, attacks.
 
 Faults are data that ships with tlslab; here they are given the name by which this client reaches
 its servers. What a client cannot be probed with is left out, and it is said why.
@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from tlslab.attack import Attack
+from tlslab.attack.handshakes import FlipServerFlight
+from tlslab.attack.hellos import StripGroups, StripVersions
 from tlslab.pki import Authority, KeyType
 from tlslab.pki.faults import Fault, build, shipped_faults
 from tlslab.pki.faults.recipe import LEAF, NAME, CertificateRecipe
@@ -74,6 +77,7 @@ class Catalog:
             else:
                 left_out.append(LeftOut(fault.id, reason))
         cases += _protocols(authority, name)
+        cases += _attacks(authority, name)
         return cls(cases, left_out)
 
 
@@ -218,3 +222,27 @@ def _serve_protocol(one: _Protocol, authority: Authority, name: str) -> Served:
         ciphers=one.ciphers,
     )
     return Served(policy, authority.trust)
+
+
+_ATTACKS: tuple[Attack, ...] = (StripVersions(), FlipServerFlight(), StripGroups())
+"""Attacks on the handshake that a client has to notice by itself."""
+
+
+def _attacks(authority: Authority, name: str) -> Iterator[Case]:
+    for attack in _ATTACKS:
+        yield Case(
+            id=attack.id,
+            title=f"on the path: {attack.title}",
+            severity=Severity.CRITICAL,
+            must_refuse=True,
+            host=name,
+            make=partial(_attacked, attack, authority, name),
+            wrong="somebody on the path changed the handshake, and the client goes on",
+            rule=attack.defeated_by,
+            fix=_FIX,
+            tags=("attack",),
+        )
+
+
+def _attacked(attack: Attack, authority: Authority, name: str) -> Served:
+    return Served(ServerPolicy(authority.issue(name)), authority.trust, attack)

@@ -92,7 +92,7 @@ class Probe:
         ca.write_bytes(served.trust.pem)
         started = trio.current_time()
         secret = secrets.token_hex(16)
-        server = CaseServer(served.policy, secret.encode())
+        server = CaseServer(served, secret.encode())
         async with trio.open_nursery() as connections, trio.open_nursery() as nursery:
             listeners = await listen()
             port = listeners[0].socket.getsockname()[1]
@@ -107,6 +107,8 @@ class Probe:
         verdict = Verdict.NO_CONTACT
         if seen.connections:
             verdict = Verdict.ACCEPTED if seen.secret else Verdict.REFUSED
+            if served.attack is not None and not seen.tampered:
+                verdict = Verdict.SPARED
         return Finding(
             case=case,
             verdict=verdict,

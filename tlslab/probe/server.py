@@ -7,11 +7,15 @@ TLS, the client has talked.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import trio
 
+from tlslab.attack import tamper
+from tlslab.attack.units import Unit
 from tlslab.errors import TlslabError
-from tlslab.tls import HandshakeFailure, ServerPolicy, TLSStream
+from tlslab.probe.case import Served
+from tlslab.tls import HandshakeFailure, TLSStream
 
 HEAD_BYTES = 64 * 1024
 """How much of what a client says is looked at: a request's head and more."""
@@ -33,6 +37,7 @@ class Observation:
     handshake: bool = False
     secret: bool = False
     alert: str | None = None
+    tampered: bool = False
 
 
 async def listen() -> list[trio.SocketListener]:
@@ -49,17 +54,37 @@ async def listen() -> list[trio.SocketListener]:
 
 
 class CaseServer:
-    """Serves by one policy and looks for one secret."""
+    """Serves one case and looks for one secret."""
 
-    def __init__(self, policy: ServerPolicy, secret: bytes) -> None:
+    def __init__(self, served: Served, secret: bytes) -> None:
         self.seen = Observation()
-        self._policy = policy
+        self._served = served
         self._secret = secret
 
     async def serve(self, transport: trio.SocketStream) -> None:
-        """Serve one connection of the client."""
+        """Serve one connection of the client, through the attacker on the path if there is one."""
         self.seen.connections += 1
-        stream = TLSStream.server(transport, self._policy)
+        if self._served.attack is None:
+            await self._serve(transport)
+            return
+        near, far = trio.socket.socketpair()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(
+                partial(
+                    tamper,
+                    transport,
+                    trio.SocketStream(near),
+                    self._served.attack,
+                    on_tampered=self._note_tampering,
+                )
+            )
+            await self._serve(trio.SocketStream(far))
+
+    def _note_tampering(self, unit: Unit) -> None:
+        self.seen.tampered = True
+
+    async def _serve(self, transport: trio.SocketStream) -> None:
+        stream = TLSStream.server(transport, self._served.policy)
         try:
             await stream.do_handshake()
             self.seen.handshake = True

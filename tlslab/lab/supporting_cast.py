@@ -1,29 +1,24 @@
-"""The parties and adversaries of the lessons on stripping, mail, proxies and identity: how a lab
-makes them.
+"""The supporting cast: how a lab makes the parties and adversaries of single lessons.
 
-Each is described in the module of its concept; here they are put on a lab's network. `Cast` is a
-part of `Lab`, and `Stage` is what it needs of the rest.
+Those are the lessons on stripping, mail, proxies and identity. Each is described in the module of
+its concept; here they are put on a lab's network.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Literal, Protocol, TypeAlias, TypedDict, TypeVar
-
-import trio
 
 from tlslab.attack.strip import PLAIN_PORT, StripTLS
 from tlslab.capture import Canary
-from tlslab.lab.adversaries import Adversary
 from tlslab.lab.binding import Binding, TokenClient, TokenServer
 from tlslab.lab.browser import Browser
+from tlslab.lab.client import Client
 from tlslab.lab.explicit_proxy import PROXY_PORT, CheatingProxy, ProxiedClient
 from tlslab.lab.hsts import HSTSStore
 from tlslab.lab.identity import IdentifiedBy, IdentifyingEdge, Impostor, OwnersServer
-from tlslab.lab.journal import Journal
 from tlslab.lab.mail import (
     IMPLICIT_TLS_PORT,
     RELAY_PORT,
@@ -32,64 +27,25 @@ from tlslab.lab.mail import (
     MailServer,
     MailTLS,
 )
-from tlslab.lab.parties import Client, Party, Service
+from tlslab.lab.parties import Party, Service
+from tlslab.lab.stage import ClientCertificate, Stage
 from tlslab.lab.stripper import Stripper
 from tlslab.lab.website import OverHTTP, Website
-from tlslab.net import Chunk, Connection, Host, Network
-from tlslab.pki import Authority, Credential
-from tlslab.tls import ClientPolicy, KeyLog, ServerPolicy
+from tlslab.net import Chunk
+from tlslab.pki import Credential
+from tlslab.tls import ClientPolicy
 
 STRIPPER_PORT = 8080
 """The port, in the lab's network, at which a stripper waits for diverted connections."""
 
-ClientCertificate: TypeAlias = Literal["none", "optional", "required"]
-"""Whether a server asks its clients for a certificate, and insists."""
 
-P = TypeVar("P", bound=Party)
-
-
-class Basics(TypedDict):
-    """What every party has."""
-
-    host: Host
-    journal: Journal
-    keylog: KeyLog | None
-
-
-class Stage(Protocol):
-    """What a lab is for its cast."""
-
-    network: Network
-    ca: Authority
-    journal: Journal
-    adversaries: list[Adversary]
-
-    def server_policy(
-        self, *names: str, client_certificate: ClientCertificate = "none"
-    ) -> ServerPolicy:
-        """The TLS policy of a server with a certificate of the lab's CA for `names`."""
-
-    async def start(self, service: Service) -> None:
-        """Let a service listen."""
-
-    def _accept(
-        self,
-        handler: Callable[[Connection], Awaitable[None]],
-        listener: trio.abc.Listener[Connection],
-    ) -> None: ...
-
-    def _join(self, party: P) -> P: ...
-
-    def _basics(self, name: str) -> Basics: ...
-
-
-class Cast:
+class SupportingCast(Stage):
     """The part of a lab that makes them."""
 
     # -- the web ---------------------------------------------------------------------------------
 
     def browser(
-        self: Stage,
+        self,
         name: str = "browser",
         *,
         preloaded: Iterable[str] = (),
@@ -112,7 +68,7 @@ class Cast:
         return self._join(browser)
 
     async def website(
-        self: Stage,
+        self,
         name: str,
         *,
         tls: bool = True,
@@ -147,7 +103,7 @@ class Cast:
         return website
 
     async def stripper(
-        self: Stage, victim: Client, *, renames: bool = False, name: str = "mallory"
+        self, victim: Client, *, renames: bool = False, name: str = "mallory"
     ) -> Stripper:
         """Somebody on the path of `victim` who keeps it from beginning TLS.
 
@@ -176,7 +132,7 @@ class Cast:
     # -- mail ------------------------------------------------------------------------------------
 
     async def mail_server(
-        self: Stage,
+        self,
         name: str = "mail.test",
         *,
         implicit_tls: bool = False,
@@ -193,15 +149,13 @@ class Cast:
         await self.start(server)
         return server
 
-    def mail_client(
-        self: Stage, name: str = "client", *, tls: MailTLS = "if offered"
-    ) -> MailClient:
+    def mail_client(self, name: str = "client", *, tls: MailTLS = "if offered") -> MailClient:
         """A client that sends letters, over TLS as `tls` says."""
         policy = ClientPolicy(trust=self.ca.trust)
         return self._join(MailClient(policy=policy, mail_tls=tls, **self._basics(name)))
 
     def mailbox_owner(
-        self: Stage, server: MailServer, address: str, name: str | None = None
+        self, server: MailServer, address: str, name: str | None = None
     ) -> MailboxOwner:
         """Somebody who reads the letters that come to `address`."""
         owner = MailboxOwner(name or f"owner of {address}", address, server.mailboxes)
@@ -211,13 +165,13 @@ class Cast:
     # -- proxies ---------------------------------------------------------------------------------
 
     def proxied_client(
-        self: Stage, proxy: str, name: str = "client", *, verify_name: bool = True
+        self, proxy: str, name: str = "client", *, verify_name: bool = True
     ) -> ProxiedClient:
         """A client that was told to reach every host through the proxy called `proxy`."""
         policy = ClientPolicy(trust=self.ca.trust, verify_name=verify_name)
         return self._join(ProxiedClient(policy=policy, proxy=proxy, **self._basics(name)))
 
-    async def cheating_proxy(self: Stage, name: str, *, genuine: Credential) -> CheatingProxy:
+    async def cheating_proxy(self, name: str, *, genuine: Credential) -> CheatingProxy:
         """A proxy that leads every tunnel to a server of its own with a `genuine` certificate."""
         proxy = CheatingProxy(
             Party(**self._basics(name)),
@@ -233,7 +187,7 @@ class Cast:
     # -- identity --------------------------------------------------------------------------------
 
     async def owners_server(
-        self: Stage,
+        self,
         name: str,
         *,
         owner: str,
@@ -256,7 +210,7 @@ class Cast:
         return server
 
     async def identifying_proxy(
-        self: Stage, name: str, upstream: Service, *, removes_forged: bool = True
+        self, name: str, upstream: Service, *, removes_forged: bool = True
     ) -> IdentifyingEdge:
         """A proxy that asks clients for a certificate and tells `upstream` which one it got.
 
@@ -274,9 +228,7 @@ class Cast:
         await self.start(edge)
         return edge
 
-    def impostor(
-        self: Stage, name: str = "mallory", *, certificate: Credential | None = None
-    ) -> Impostor:
+    def impostor(self, name: str = "mallory", *, certificate: Credential | None = None) -> Impostor:
         """A client that asks for what belongs to another, with a certificate of its own or none."""
         policy = replace(ClientPolicy(trust=self.ca.trust), credential=certificate)
         impostor = Impostor(Client(policy=policy, **self._basics(name)))
@@ -286,7 +238,7 @@ class Cast:
     # -- tokens ----------------------------------------------------------------------------------
 
     def token_client(
-        self: Stage, token: Canary, name: str = "client", *, binding: Binding = "nothing"
+        self, token: Canary, name: str = "client", *, binding: Binding = "nothing"
     ) -> TokenClient:
         """A client that shows `token` to every server, bound as `binding` says."""
         policy = ClientPolicy(trust=self.ca.trust)
@@ -296,7 +248,7 @@ class Cast:
         return self._join(client)
 
     async def token_server(
-        self: Stage, name: str, token: Canary, *, reply: Canary, binding: Binding = "nothing"
+        self, name: str, token: Canary, *, reply: Canary, binding: Binding = "nothing"
     ) -> TokenServer:
         """A server that gives `reply` to who shows `token`, bound as `binding` says."""
         server = TokenServer(
