@@ -9,6 +9,7 @@ from tlslab.attack import (
     Attack,
     EditServerName,
     KeepCiphers,
+    KeepSignatures,
     StripALPN,
     StripExtendedMasterSecret,
     StripGroups,
@@ -17,6 +18,8 @@ from tlslab.attack import (
 from tlslab.pki import KeyType
 
 WEB = ("h2", "http/1.1")
+RSA_PKCS1_SHA256, RSA_PSS_RSAE_SHA256 = 0x0401, 0x0804
+
 FALLEN, READ = "client_that_retries_gets_less[{}]", "client_without_verification_is_read"
 
 EDITS = {
@@ -40,6 +43,14 @@ EDITS = {
                                               "bad_record_mac", FALLEN.format("static RSA")),
     "strongest ciphers, TLS 1.3": (KeepCiphers("AES_128"), Version.TLS_1_3, "client",
                                    "bad_record_mac", FALLEN.format("TLS 1.2")),
+    "older signatures, TLS 1.2": (KeepSignatures(RSA_PKCS1_SHA256), Version.TLS_1_2, "server",
+                                  "bad_record_mac", READ),
+    "fewer signatures, TLS 1.3": (KeepSignatures(RSA_PSS_RSAE_SHA256), Version.TLS_1_3, "client",
+                                  "bad_record_mac", READ),
+    "SHA-1 signatures, TLS 1.2": (KeepSignatures(), Version.TLS_1_2, "server",
+                                  "handshake_failure", READ),
+    "SHA-1 signatures, TLS 1.3": (KeepSignatures(), Version.TLS_1_3, "server",
+                                  "handshake_failure", READ),
 }  # fmt: skip
 
 

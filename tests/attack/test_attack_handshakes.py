@@ -10,9 +10,12 @@ from typing import Any, TypeAlias
 import pytest
 import trio
 import trio.testing
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from tlslab.attack import CutServerFlight, FlipServerFlight, ForgedAlert
+from tlslab.attack import CutServerFlight, FlipServerFlight, ForgedAlert, RelayCertificate
+from tlslab.pki import Authority, Credential, KeyType, Profile
 from tlslab.tls import ClientPolicy, HandshakeFailure, ServerPolicy, Version
+from tlslab.tls.hello import certificate_list
 
 Meet: TypeAlias = Callable[..., Awaitable[Any]]
 
@@ -74,3 +77,98 @@ async def test_a_cut_handshake_gives_nothing_away(
     assert isinstance(meeting.client.error, HandshakeFailure)
     assert meeting.client.alert is None
     assert not any(message in passed.data for passed in meeting.passed for message in meeting.said)
+
+
+STATIC_RSA = "AES128-GCM-SHA256"
+RSA, ECDSA = KeyType.RSA_2048, KeyType.ECDSA_P256
+
+
+@pytest.mark.parametrize("verifies", [True, False])
+@pytest.mark.parametrize(
+    ("genuine", "other", "ciphers", "finder", "alert"),
+    [
+        (ECDSA, ECDSA, None, "client", 51),  # the signature does not fit
+        (RSA, RSA, None, "client", 51),
+        (ECDSA, RSA, None, "client", 47),  # the suite does not fit
+        # The secret was sealed to the genuine key: to a longer one it is garbage, which OpenSSL
+        # does not tell (RFC 5246 section 7.4.7.1), for a shorter one it is no number at all.
+        (RSA, KeyType.RSA_3072, STATIC_RSA, "server", 20),
+        (KeyType.RSA_3072, RSA, STATIC_RSA, "server", 51),
+    ],
+)
+async def test_a_certificate_without_its_key_is_refused(
+    genuine: KeyType,
+    other: KeyType,
+    ciphers: str | None,
+    finder: str,
+    alert: int,
+    verifies: bool,
+    authority: Authority,
+    careful: ClientPolicy,
+    meet: Meet,
+) -> None:
+    """Also by who verifies no certificate: that the server has its key is no part of that."""
+    client = replace(
+        careful,
+        maximum=Version.TLS_1_2,
+        ciphers=ciphers,
+        verify_chain=verifies,
+        verify_name=verifies,
+    )
+    shop = ServerPolicy(authority.issue("shop.test", key_type=genuine), ciphers=ciphers)
+    fake = ServerPolicy(authority.issue("mallory.test", key_type=other), ciphers=ciphers)
+    attack = RelayCertificate("mallory.test", 8443)
+    assert attack.destination("shop.test", 443) == ("shop.test", 443)
+    first = await meet(attack, client, shop)
+    assert first.server.took == list(first.said)  # the copy is taken without a trace
+    assert first.struck == []
+    assert attack.destination("shop.test", 443) == ("mallory.test", 8443)
+    meeting = await meet(attack, client, fake)
+    assert meeting.client.alert == (alert, "sent" if finder == "client" else "received")
+    assert meeting.server.alert == (alert, "received" if finder == "client" else "sent")
+    assert meeting.server.took == []
+    assert len(meeting.struck) == 1
+
+
+async def test_the_copy_is_genuine(
+    authority: Authority, careful: ClientPolicy, serving: ServerPolicy, meet: Meet
+) -> None:
+    """The same copy before the server that it is of changes nothing: only the key was missing."""
+    client, attack = replace(careful, maximum=Version.TLS_1_2), RelayCertificate()
+    await meet(attack, client, serving)
+    meeting = await meet(attack, client, serving)
+    assert meeting.struck == []
+    assert meeting.server.took == list(meeting.said)
+    assert attack.copied is not None
+    chain = [one.public_bytes(Encoding.DER) for one in serving.credential.chain]
+    assert list(certificate_list(attack.copied.body)) == chain
+
+
+@pytest.mark.parametrize("ciphers", [None, STATIC_RSA])
+async def test_even_with_the_key_a_swapped_certificate_is_noticed(
+    ciphers: str | None, authority: Authority, careful: ClientPolicy, meet: Meet
+) -> None:
+    """The signature fits then, and the secret is learned; but both ends hash what they saw."""
+    client = replace(careful, maximum=Version.TLS_1_2, ciphers=ciphers)
+    genuine = authority.issue("shop.test", key_type=RSA)
+    leaf = authority.draft(
+        "mallory.test", public_key=genuine.key.public_key(), profile=Profile.named("server")
+    ).signed_by(authority.intermediate_key)
+    stolen = Credential(genuine.key, leaf, (leaf, authority.intermediate))
+    attack = RelayCertificate()
+    await meet(attack, client, ServerPolicy(genuine, ciphers=ciphers))
+    meeting = await meet(attack, client, ServerPolicy(stolen, ciphers=ciphers))
+    assert meeting.server.alert == (20, "sent")
+    assert meeting.server.took == []
+
+
+async def test_tls13_shows_no_certificate_to_copy(
+    careful: ClientPolicy, serving: ServerPolicy, meet: Meet
+) -> None:
+    attack = RelayCertificate()
+    for _ in range(2):
+        meeting = await meet(attack, careful, serving)
+        assert meeting.server.took == list(meeting.said)
+        assert meeting.struck == []
+    assert attack.copied is None
+    assert (await meet(attack, None, None)).server.took  # nor does a connection without TLS

@@ -13,6 +13,7 @@ from tlslab.attack import (
     DropHellos,
     EditServerName,
     KeepCiphers,
+    KeepSignatures,
     StripALPN,
     StripExtendedMasterSecret,
     StripGroups,
@@ -30,7 +31,8 @@ from tlslab.tls import (
 
 Meet: TypeAlias = Callable[..., Awaitable[Any]]
 
-ILLEGAL_PARAMETER, BAD_RECORD_MAC, DECRYPT_ERROR = 47, 20, 51
+ILLEGAL_PARAMETER, BAD_RECORD_MAC, DECRYPT_ERROR, HANDSHAKE_FAILURE = 47, 20, 51, 40
+ECDSA_SECP256R1_SHA256, RSA_PSS_RSAE_SHA256 = 0x0403, 0x0804
 V12, V13 = Version.TLS_1_2, Version.TLS_1_3
 
 EDITS = [
@@ -44,6 +46,11 @@ EDITS = [
     (StripExtendedMasterSecret(), V12, "server", DECRYPT_ERROR),
     (KeepCiphers("AES_128"), V12, "server", BAD_RECORD_MAC),
     (KeepCiphers("AES_128"), V13, "client", BAD_RECORD_MAC),
+    (KeepSignatures(ECDSA_SECP256R1_SHA256), V12, "server", BAD_RECORD_MAC),
+    (KeepSignatures(ECDSA_SECP256R1_SHA256), V13, "client", BAD_RECORD_MAC),
+    (KeepSignatures(RSA_PSS_RSAE_SHA256), V13, "server", HANDSHAKE_FAILURE),  # the key is no RSA
+    (KeepSignatures(), V12, "server", HANDSHAKE_FAILURE),  # SHA-1
+    (KeepSignatures(), V13, "server", HANDSHAKE_FAILURE),
 ]
 
 

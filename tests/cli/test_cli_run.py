@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -157,6 +159,7 @@ def test_a_reader_that_stops_reading_is_no_fault(tmp_path: Path) -> None:
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.stderr == ""
+    assert done.returncode in (0, 128 + signal.SIGPIPE)
 
 
 def test_list_and_show(tlslab: Run) -> None:
@@ -175,3 +178,60 @@ def test_version_and_completion(tlslab: Run) -> None:
         assert "_TLSLAB_COMPLETE" in tlslab("completion", shell).stdout
     completed = tlslab(_TLSLAB_COMPLETE="bash_complete", COMP_WORDS="tlslab ca", COMP_CWORD="1")
     assert "capture" in completed.stdout
+
+
+def test_an_unknown_twin_is_told(tlslab: Run, tmp_path: Path) -> None:
+    text = AS_DECLARED.replace('group="mine"', 'group="mine", twin="nowhere"')
+    (tmp_path / "mine.py").write_text(text)
+    done = tlslab("run", "mine.py")
+    assert done.returncode == 0
+    assert "nowhere" in done.stderr
+
+
+HANGS = AS_DECLARED.replace("sniffer = lab.sniffer()", "import trio; await trio.sleep_forever()")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_keeps_what_is_finished(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "quick.py").write_text(AS_DECLARED)
+    (tmp_path / "slow.py").write_text(HANGS.replace("def mine", "def slow"))
+    with subprocess.Popen(
+        [sys.executable, "-m", "tlslab", "run", "quick.py", "slow.py", "--out", "here"],
+        cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        assert "mine" in process.stderr.readline()  # the quick one is finished
+        process.send_signal(number)
+        _, told = process.communicate(timeout=20)
+    assert process.returncode == 128 + number
+    assert "1 of 2 scenarios finished" in told
+    assert "Traceback" not in told
+    run = json.loads((tmp_path / "here" / "run.json").read_text())
+    assert [scenario["id"] for scenario in run["scenarios"]] == ["mine"]
+
+
+def test_an_interrupted_probe_leaves_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "print('here', flush=True); import time; time.sleep(60)"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "tlslab", "probe", "--", *command, "{url}"],
+        env={**os.environ, "TMPDIR": str(tmp_path)}, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        deadline = time.monotonic() + 20
+        while not list(tmp_path.glob("tlslab-probe-*/control.pem")):
+            assert time.monotonic() < deadline
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_near_command_is_suggested(tlslab: Run) -> None:
+    done = tlslab("catalog")
+    assert done.returncode == 2
+    assert "did you mean catalogue?" in done.stderr
+
+
+def test_what_show_prints_to_a_file_can_be_run(tlslab: Run) -> None:
+    shown = tlslab("show", "wrong_name_is_refused", COLUMNS="60").stdout
+    _, _, source = shown.partition("@scenario")
+    compile("@scenario" + source, "shown", "exec")

@@ -43,6 +43,7 @@ async def test_a_script_just_within_its_deadline_is_not(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
     async def slow(lab: Lab) -> None:
+        lab.sniffer()
         await trio.sleep(6.9)
 
     assert (await run(slow, tmp_path, deadline=7.0)).outcome is Outcome.DEFENDED
@@ -152,12 +153,44 @@ async def test_what_is_asked_of_the_wrong_one_is_the_scripts_mistake(tmp_path: P
     assert "saw()" in result.error
 
 
+async def test_against_nobody_nothing_is_measured(tmp_path: Path) -> None:
+    async def nobody(lab: Lab) -> None:
+        lab.canary("card")
+
+    async def somebody(lab: Lab) -> None:
+        lab.canary("card")
+        lab.sniffer()
+
+    assert (await run(nobody, tmp_path)).outcome is Outcome.FAILED
+    assert (await run(somebody, tmp_path)).outcome is Outcome.DEFENDED
+
+
+async def test_a_fact_that_does_not_exist_is_a_mistake(tmp_path: Path) -> None:
+    async def misspelt(lab: Lab) -> None:
+        lab.expect(lab.sniffer()).learned_no("servername")
+
+    result = await run(misspelt, tmp_path)
+    assert result.outcome is Outcome.FAILED
+    assert result.error is not None
+    assert "servername" in result.error
+
+
+async def test_an_error_of_the_script_is_told_with_its_line(tmp_path: Path) -> None:
+    async def misspelt(lab: Lab) -> None:
+        lab.snifer()  # type: ignore[attr-defined]
+
+    result = await run(misspelt, tmp_path)
+    assert result.error is not None
+    assert result.error.startswith("test_runner.py:")
+
+
 async def test_scenarios_run_side_by_side_and_report_in_order(tmp_path: Path) -> None:
     both = trio.Event()
     waiting: list[str] = []
 
     def meeting(name: str) -> Scenario:
         async def script(lab: Lab) -> None:
+            lab.sniffer()
             waiting.append(name)
             if len(waiting) == 2:
                 both.set()

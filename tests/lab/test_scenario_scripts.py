@@ -37,6 +37,7 @@ def test_a_script_declares_scenarios(tmp_path: Path) -> None:
         "this is not Python",
         "1 / 0",
         "import nonexistent_module",
+        "import sys; sys.exit(5)",
         "x = 1",
         GOOD.replace('"""A lesson."""', "pass"),
         GOOD.replace("breached", "won"),

@@ -21,6 +21,7 @@ def test_only_a_sighting_with_an_adversary_is_a_breach() -> None:
     party = PartyRecord("shop.test", "server", adversary=False, sightings=[SIGHTING])
     assert verdict.outcome([party, adversary(held=10**6)]) is Outcome.DEFENDED
     assert verdict.outcome([party, adversary(sightings=[SIGHTING])]) is Outcome.BREACHED
+    assert verdict.outcome([party]) is Outcome.FAILED  # against nobody
 
 
 def test_what_was_not_searched_is_not_defended() -> None:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import trio
 
 from tlslab.attack import StripVersions
 from tlslab.errors import UsageError
@@ -25,6 +26,7 @@ from tlslab.probe import (
     Verdict,
     check_command,
 )
+from tlslab.probe.catalog import Catalog
 from tlslab.probe.client import filled_in
 from tlslab.tls import ServerPolicy
 
@@ -176,3 +178,49 @@ async def test_an_attack_on_the_path_counts_only_if_it_found_something_to_alter(
     assert finding.verdict is expected
     assert finding.passed is (True if expected is R else None)
     assert finding.alert == ("illegal_parameter (47)" if expected is R else None)
+
+
+HANGS = (
+    "import socket, ssl, sys, time\n"
+    "context = ssl._create_unverified_context()\n"
+    "plain = socket.create_connection(('127.0.0.1', int(sys.argv[2])))\n"
+    "stream = context.wrap_socket(plain, server_hostname='localhost')\n"
+    "import pathlib; first = pathlib.Path(sys.argv[1] + '.seen')\n"
+    "if first.exists(): time.sleep(60)\n"
+    "first.touch(); stream.sendall(sys.stdin.buffer.read()); stream.recv(100)\n"
+)
+
+
+async def test_a_client_that_accepts_and_hangs_has_not_refused(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HANGS, str(tmp_path / "x"), "{port}"]
+    first, *others = await Probe(command, tmp_path, limit=1.0).run(cases(Authority.create("lab")))
+    assert first.verdict is A
+    for finding in others:
+        assert finding.handshake
+        assert (finding.verdict, finding.passed) == (Verdict.UNDECIDED, None)
+
+
+async def test_what_a_client_started_is_ended_with_it(tmp_path: Path) -> None:
+    """The client is a shell that waits for a child; at the limit both are ended."""
+    child = tmp_path / "child"
+    command = ["sh", "-c", f"sleep 60 & echo $! > {child}; wait", "sh", "{url}"]
+    await Probe(command, tmp_path, limit=0.5).run(cases(Authority.create("lab")))
+    status = Path("/proc") / child.read_text().strip() / "status"
+    with trio.fail_after(5):
+        while status.exists() and "State:\tZ" not in status.read_text():
+            await trio.lowlevel.checkpoint()
+
+
+def test_strict_makes_staples_and_transparency_matters() -> None:
+    lax, strict = (Catalog.of(Reach.LOCALHOST, strict=value) for value in (False, True))
+    for id_ in ("staple-revoked", "sct-missing", "must-staple-ignored"):
+        (one,) = [case for case in lax.cases if case.id == id_]
+        (other,) = [case for case in strict.cases if case.id == id_]
+        assert (one.must_refuse, other.must_refuse) == (False, True), id_
+
+
+def test_what_a_client_cannot_be_probed_with_is_left_out_with_its_reason() -> None:
+    left_out = {one.id: one.reason for one in Catalog.of(Reach.LOCALHOST).left_out}
+    assert {"revoked-leaf", "wildcard-two-labels", "key-mismatch", "good"} <= left_out.keys()
+    assert "constraint-evaded" in left_out
+    assert "wildcard-two-labels" not in {one.id for one in Catalog.of(Reach.PROXY).left_out}

@@ -18,11 +18,17 @@ An attack never says whether it won. That is measured at the ends, by whoever ha
 from __future__ import annotations
 
 from tlslab.attack.attack import Attack, Tampering
-from tlslab.attack.handshakes import CutServerFlight, FlipServerFlight, ForgedAlert
+from tlslab.attack.handshakes import (
+    CutServerFlight,
+    FlipServerFlight,
+    ForgedAlert,
+    RelayCertificate,
+)
 from tlslab.attack.hellos import (
     DropHellos,
     EditServerName,
     KeepCiphers,
+    KeepSignatures,
     Redirect,
     StripALPN,
     StripExtendedMasterSecret,
@@ -59,9 +65,11 @@ __all__ = [
     "ForgedClose",
     "Impossible",
     "KeepCiphers",
+    "KeepSignatures",
     "Passed",
     "Redirect",
     "Reflect",
+    "RelayCertificate",
     "Reorder",
     "Replay",
     "Splice",

@@ -9,13 +9,22 @@ defence on a path that somebody controls.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tlslab.attack.attack import Action, Attack, End, Send, Tampering, passed_on
+from tlslab.attack.client_hello import vector
 from tlslab.attack.records import alert_record
-from tlslab.attack.units import Unit
+from tlslab.attack.units import Unit, record_bytes
 from tlslab.net import Direction
-from tlslab.tls.records import ContentType, HandshakeType
+from tlslab.tls.records import (
+    NEED_MORE,
+    ContentType,
+    HandshakeMessage,
+    HandshakeParser,
+    HandshakeType,
+    MalformedTLS,
+    Record,
+)
 
 HANDSHAKE_FAILURE = 40  # RFC 8446 section 6.2
 
@@ -112,3 +121,69 @@ class _ForgedAlert(Tampering):
         if unit.record is None or unit.way is Direction.TO_CLIENT:
             return passed_on(unit) if unit.record is None else ()
         return (Send(Direction.TO_CLIENT, alert_record(self._alert)), End(Direction.TO_CLIENT))
+
+
+@dataclass
+class RelayCertificate(Attack):
+    """Shows a genuine certificate in front of another server, which has not its key (TLS 1.2).
+
+    A certificate is no secret: the first connection passes untouched, and what the server shows in
+    it is copied. Later ones are led to `name`, whose Certificate message is replaced by the copy.
+    TLS 1.3 encrypts the message, so there is nothing to copy, and nothing to replace.
+    """
+
+    name: str = "mallory.test"
+    port: int | None = None
+    copied: HandshakeMessage | None = field(default=None, init=False)
+
+    id = "relay-certificate"
+    title = "show another server's genuine certificate, without having its key"
+    catalogue = ("E12",)
+    defeated_by = "the signature over the key exchange (RFC 5246 section 7.4.3, RFC 8446 4.4.3)"
+    wins_when = "never: without the certificate's key there are no common keys"
+
+    def begin(self) -> Tampering:
+        """The attack on a new connection."""
+        return _RelayCertificate(self)
+
+    def destination(self, name: str, port: int) -> tuple[str, int]:
+        """The genuine server as long as its certificate is not copied, then the other one."""
+        return (name, port) if self.copied is None else (self.name, self.port or port)
+
+
+class _RelayCertificate(Tampering):
+    def __init__(self, attack: RelayCertificate) -> None:
+        self._attack = attack
+        self._over = False
+
+    def on_unit(self, unit: Unit) -> Iterable[Action]:
+        record = unit.record
+        if self._over or record is None or unit.way is Direction.TO_SERVER:
+            return passed_on(unit)
+        if record.content_type is not ContentType.HANDSHAKE:
+            self._over = True  # what follows is encrypted, or an alert
+            return passed_on(unit)
+        messages = _messages(record)
+        shown = [one for one in messages if one.type == HandshakeType.CERTIFICATE]
+        if not shown:
+            return passed_on(unit)
+        self._over = True
+        if self._attack.copied is None:
+            self._attack.copied = shown[0]
+            return passed_on(unit)
+        copied = self._attack.copied
+        swapped = (copied if one is shown[0] else one for one in messages)
+        payload = b"".join(bytes((one.type,)) + vector(3, one.body) for one in swapped)
+        return (Send(unit.way, record_bytes(record.content_type, record.version, payload)),)
+
+
+def _messages(record: Record) -> list[HandshakeMessage]:
+    """The messages of a record, if it holds whole ones only."""
+    parser, messages = HandshakeParser(), []
+    parser.feed(record.payload)
+    try:
+        while (message := parser.next()) is not NEED_MORE:
+            messages.append(message)
+    except MalformedTLS:
+        return []
+    return [] if parser.pending else messages

@@ -16,7 +16,13 @@ from tlslab.attack import client_hello
 from tlslab.attack.attack import Action, Attack, Cut, Send, Tampering, passed_on
 from tlslab.attack.units import Unit, record_bytes
 from tlslab.net import Direction
-from tlslab.tls.hello import ALPN, SUPPORTED_GROUPS, SUPPORTED_VERSIONS, ClientHello
+from tlslab.tls.hello import (
+    ALPN,
+    SIGNATURE_ALGORITHMS,
+    SUPPORTED_GROUPS,
+    SUPPORTED_VERSIONS,
+    ClientHello,
+)
 from tlslab.tls.records import (
     NEED_MORE,
     ContentType,
@@ -25,6 +31,8 @@ from tlslab.tls.records import (
     MalformedTLS,
 )
 from tlslab.tls.registry import cipher_suite_name, group_name, version_name
+
+RSA_PKCS1_SHA1: Final = 0x0201  # RFC 8446 section 4.2.3
 
 _TRANSCRIPT: Final = "both ends' keys depend on the hello (RFC 8446 section 4.4.1)"
 _COMES_BACK: Final = (
@@ -195,6 +203,24 @@ class KeepCiphers(EditHello):
         """With those suites; as it is if that would leave none."""
         kept = [one for one in hello.cipher_suites if self.containing in cipher_suite_name(one)]
         return client_hello.with_ciphers(hello, kept) if kept else hello
+
+
+@dataclass
+class KeepSignatures(EditHello):
+    """Leaves one signature scheme, whether the client offers it or not.
+
+    Numbers are those of RFC 8446 section 4.2.3, such as 0x0401 for rsa_pkcs1_sha256.
+    """
+
+    scheme: int = RSA_PKCS1_SHA1
+
+    id = "force-weak-signature"
+    title = "leave only a weak signature scheme in the hello (SLOTH)"
+    catalogue = ("C14",)
+
+    def edited(self, hello: ClientHello) -> ClientHello:
+        """With that scheme; as it is if it names no schemes."""
+        return client_hello.with_numbers(hello, SIGNATURE_ALGORITHMS, (self.scheme,))
 
 
 @dataclass

@@ -15,6 +15,7 @@ ATTACKS: Final[tuple[type[Listed], ...]] = (
     hellos.StripVersions,
     hellos.DropHellos,
     hellos.KeepCiphers,
+    hellos.KeepSignatures,
     hellos.StripGroups,
     hellos.StripALPN,
     hellos.EditServerName,
@@ -36,6 +37,7 @@ ATTACKS: Final[tuple[type[Listed], ...]] = (
     records.WrongType,
     records.WrongLength,
     handshakes.CutServerFlight,
+    handshakes.RelayCertificate,
 )
 """In the order of the catalogue."""
 

@@ -25,7 +25,7 @@ from tlslab.capture.canary import (
     search_file,
 )
 from tlslab.capture.compare import Comparison, Pair, compare
-from tlslab.capture.facts import FlowFacts, Readability, facts
+from tlslab.capture.facts import FACT_NAMES, FlowFacts, Readability, facts
 from tlslab.capture.formats import MalformedCapture
 from tlslab.capture.http_heads import HTTPHead
 from tlslab.capture.reader import Capture, FlowRecord, parse_capture, read_capture
@@ -34,6 +34,7 @@ from tlslab.capture.tls_facts import AlertSeen, CertificateSeen, TLSFacts
 from tlslab.capture.writer import PcapngWriter, open_pcapng, write_pcapng
 
 __all__ = [
+    "FACT_NAMES",
     "AlertSeen",
     "Canary",
     "Capture",

@@ -29,6 +29,15 @@ _FOLLOWED: Final = 4 * 2**20  # HTTP messages are followed in this much of a dir
 _SAMPLE: Final = 256 * 1024  # entropy is exact to 0.01 bits per byte with a tenth of this
 _STEP: Final = 256 * 1024
 
+FACT_NAMES: Final = frozenset(
+    {
+        "protocol", "http_request", "http_host", "http_credentials", "http_status", "tls_version",
+        "cipher_suite", "group", "server_name", "alpn_offered", "alpn", "certificate", "resumed",
+        "alerts", "ja4",
+    }
+)  # fmt: skip
+"""What can be in `FlowFacts.learned`."""
+
 _PRINTABLE: Final = bytes(range(0x20, 0x7F)) + b"\t\r\n"
 _HIGH: Final = bytes(range(0x80, 0x100))
 

@@ -5,13 +5,14 @@ Exit codes
     1    the outcome of a scenario, a check of an exercise or a verification was not
     2    the user's mistake: one line that says what is wrong, and a hint
     3    a fault of tlslab's own; TLSLAB_DEBUG=1 shows the traceback
-    130  interrupted (Ctrl-C)
+    130  interrupted (Ctrl-C); 143 and 129 by SIGTERM and SIGHUP, 141 when nobody reads on
 
 Standard output carries results, standard error carries progress, logs and errors.
 """
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import signal
@@ -22,7 +23,7 @@ from typing import NoReturn
 import click
 
 from tlslab import __version__
-from tlslab.errors import TlslabError
+from tlslab.errors import TlslabError, UsageError
 
 COMMANDS = {
     "demo": ("tlslab.cli.demo", "The headline scenarios, and the exposure matrix."),
@@ -55,6 +56,17 @@ class _Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggest the nearest name for one that is not there."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            near = difflib.get_close_matches(name, COMMANDS, n=1)
+            hint = f"did you mean {near[0]}?" if near else "`tlslab --help` lists them"
+            raise UsageError(f"no command is called {name!r}", hint=hint)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
@@ -70,10 +82,21 @@ def cli() -> None:
     """A network lab that shows, with evidence, who can read what."""
 
 
+def _invoke(arguments: list[str]) -> object:
+    """What a command returns. Click's own `main` would turn a broken pipe into exit code 1."""
+    if "_TLSLAB_COMPLETE" in os.environ:
+        return cli.main(args=arguments, prog_name="tlslab")
+    with cli.make_context("tlslab", arguments) as context:
+        return cli.invoke(context)
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with one of the codes above."""
+    _stopped_by.clear()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
     try:
-        result = cli.main(args=arguments, prog_name="tlslab", standalone_mode=False)
+        result = _invoke(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()
         code = result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
@@ -86,7 +109,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except TlslabError as error:
         code = _mistake(error.message, error.hint)
     except (KeyboardInterrupt, click.Abort):
-        code = 128 + signal.SIGINT
+        code = _interrupted()
+    except SystemExit as stop:
+        # rich ends the program so when whoever read our output has had enough.
+        code = stop.code if isinstance(stop.code, int) else 1
+        if isinstance(stop.__context__, BrokenPipeError):
+            code = 128 + signal.SIGPIPE
     except BrokenPipeError:
         # Whoever read our output has had enough; the interpreter must not try to flush again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -103,7 +131,22 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
+_stopped_by: list[int] = []
+"""The signal that asked us to stop, if it was not Ctrl-C."""
+
+
+def _stop(number: int, frame: object) -> None:
+    """Stop as Ctrl-C does, which everything here is prepared for: nothing is left behind."""
+    _stopped_by.append(number)
+    signal.raise_signal(signal.SIGINT)
+
+
+def _interrupted() -> int:
+    return 128 + (_stopped_by[0] if _stopped_by else signal.SIGINT)
+
+
 def _mistake(message: str, hint: str | None) -> int:
+    message = " ".join(message.split())
     line = message[:1].lower() + message[1:].rstrip(".")
     print(f"tlslab: {line}", file=sys.stderr)
     if hint:
@@ -119,7 +162,7 @@ def _where_to_look(error: click.ClickException) -> str | None:
 def _of_group(group: BaseExceptionGroup[BaseException]) -> int:
     """Tasks that run side by side fail as a group, even if it is a group of one."""
     if group.subgroup(KeyboardInterrupt) is not None:
-        return 128 + signal.SIGINT
+        return _interrupted()
     ours, rest = group.split(TlslabError)
     if ours is None or rest is not None:
         return _our_fault(group)

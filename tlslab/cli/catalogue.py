@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tlslab.errors import UsageError
 from tlslab.lab.catalogue import Entry, catalogue
 
 
@@ -19,6 +20,8 @@ from tlslab.lab.catalogue import Entry, catalogue
 @click.option("--markdown", is_flag=True, help="Print the page of the documentation.")
 def command(as_json: bool, markdown: bool) -> None:
     """List every attack and misconfiguration, with what shows it or why nothing does."""
+    if as_json and markdown:
+        raise UsageError("--json and --markdown exclude each other", hint="leave one of them out")
     entries = catalogue()
     if as_json:
         print(json.dumps({"attacks": [_as_dict(entry) for entry in entries]}, indent=2))

@@ -7,7 +7,7 @@ from itertools import groupby
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.padding import Padding
 from rich.text import Text
 
 from tlslab.lab import Scenario, shipped_scenarios
@@ -22,17 +22,12 @@ def command(as_json: bool) -> None:
         print(json.dumps({"scenarios": [as_dict(scenario) for scenario in scenarios]}, indent=2))
         return
     console = Console()
-    longest = max(len(scenario.id) for scenario in scenarios)
     for group, members in groupby(scenarios, key=lambda scenario: scenario.group):
-        table = Table(
-            title=group, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0)
-        )
-        table.add_column("scenario", no_wrap=True, min_width=longest)
-        table.add_column("declares", no_wrap=True)
-        table.add_column("lesson")
+        console.print(Text(group, "bold"))
         for scenario in members:
-            table.add_row(scenario.id, scenario.outcome.value, Text(scenario.title))
-        console.print(table, "")
+            console.print(Text(f"  {scenario.outcome.value:<9} {scenario.id}"), soft_wrap=True)
+            console.print(Padding(Text(scenario.title, "dim"), (0, 0, 0, 12)))
+        console.print()
 
 
 def as_dict(scenario: Scenario) -> dict[str, object]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
+import difflib
 import json
 import tempfile
 from collections.abc import Sequence
@@ -36,7 +38,7 @@ from tlslab.report.text import one_line
     "environment names; or you resolve the names on your own.",
 )
 @click.option(
-    "--strict", is_flag=True, help="Revocation and transparency must be enforced as well."
+    "--strict", is_flag=True, help="Stapled responses and transparency must be enforced as well."
 )
 @click.option("--only", multiple=True, metavar="ID|TAG", help="Only these cases (and the control).")
 @click.option("--limit", type=click.FloatRange(0.1), default=10.0, help="Seconds for each case.")
@@ -71,7 +73,7 @@ def command(
     tlslab probe --recipes
     """
     if recipes:
-        _print_recipes()
+        _print_recipes(as_json)
         return 0
     check_junit(junit)
     with tempfile.TemporaryDirectory(prefix="tlslab-probe-") as folder:
@@ -92,7 +94,7 @@ def command(
     if junit is not None:
         write_junit(_as_run(findings), junit)
     if as_json:
-        print(json.dumps(_as_json(client, findings), indent=2))
+        print(json.dumps(_as_json(client, findings, catalog.left_out), indent=2))
     else:
         _print_scorecard(findings)
         _print_left_out(catalog.left_out, only)
@@ -103,9 +105,9 @@ def _chosen(cases: Sequence[Case], only: tuple[str, ...]) -> list[Case]:
     known = {case.id for case in cases} | {tag for case in cases for tag in case.tags}
     for word in only:
         if word not in known:
-            raise UsageError(
-                f"no case or tag is called {word!r}", hint="`tlslab probe --list` shows them"
-            )
+            near = difflib.get_close_matches(word, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "`tlslab probe --list` shows them"
+            raise UsageError(f"no case or tag is called {word!r}", hint=hint)
     wanted = set(only)
     return [
         case
@@ -179,9 +181,13 @@ def _print_scorecard(findings: Sequence[Finding]) -> None:
     bad = [finding for finding in findings if not _is_fine(finding)]
     for finding in bad:
         _explain(console, finding)
-    judged = [finding for finding in findings if finding.case.must_refuse]
+    judged = _judged(findings)
+    cases = "1 case" if len(judged) == 1 else f"{len(judged)} cases"
     verdict = "safe against all of them" if not bad else f"{len(bad)} not refused"
-    console.print(f"\n{len(judged)} cases that a careful client refuses: {verdict}")
+    if not judged:
+        console.print("\nno case here must be refused: nothing is judged")
+    else:
+        console.print(f"\n{cases} that a careful client refuses: {verdict}")
 
 
 def _print_left_out(left_out: Sequence[LeftOut], only: tuple[str, ...]) -> None:
@@ -193,6 +199,15 @@ def _print_left_out(left_out: Sequence[LeftOut], only: tuple[str, ...]) -> None:
     for reason, ids in by_reason.items():
         line = f"left out, {reason}: {', '.join(ids)}"
         Console().print(Text(line, "dim"))
+
+
+def _judged(findings: Sequence[Finding]) -> list[Finding]:
+    """Those by which a client is judged: what it must refuse, where that can be said."""
+    return [
+        finding
+        for finding in findings
+        if finding.case.must_refuse and finding.verdict is not Verdict.SPARED
+    ]
 
 
 def _mark(finding: Finding) -> tuple[str, str]:
@@ -209,15 +224,21 @@ def _explain(console: Console, finding: Finding) -> None:
     console.print(Text(f"✗ {case.title}  ({case.severity}, {case.id})", "bold"))
     if finding.verdict is Verdict.NO_CONTACT:
         console.print(Text("  nothing can be said: the client never came to this server"))
+    if finding.verdict is Verdict.UNDECIDED:
+        console.print(Text("  nothing can be said: the client was ended at the limit (--limit)"))
     for label, text in (("wrong", case.wrong), ("rule", case.rule), ("fix", case.fix)):
         if text:
             console.print(Text(f"  {label:<6}{text}"))
 
 
-def _as_json(client: Sequence[str], findings: Sequence[Finding]) -> dict[str, Any]:
+def _as_json(
+    client: Sequence[str], findings: Sequence[Finding], left_out: Sequence[LeftOut]
+) -> dict[str, Any]:
+    safe = all(_is_fine(finding) for finding in findings) if _judged(findings) else None
     return {
         "client": list(client),
-        "safe": all(_is_fine(finding) for finding in findings),
+        "safe": safe,
+        "left_out": [{"id": one.id, "reason": one.reason} for one in left_out],
         "cases": [
             {
                 "id": finding.case.id,
@@ -254,8 +275,8 @@ def _as_run(findings: Sequence[Finding]) -> RunResult:
             seconds=finding.seconds,
             reason=f"{finding.verdict.value}: {case.wrong}",
         )
-        if not fine and finding.verdict is Verdict.NO_CONTACT:
-            result.error = "the client never came to this server"
+        if not fine and finding.verdict is not Verdict.ACCEPTED:
+            result.error = f"nothing can be said: {finding.verdict.value}"
         results.append(result)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     seconds = sum(finding.seconds for finding in findings)
@@ -278,15 +299,21 @@ def _print_cases(cases: Sequence[Case], as_json: bool) -> None:
         print(json.dumps({"cases": rows}, indent=2))
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("case", "severity", "refuse", "title"):
+    table.add_column("case", no_wrap=True, min_width=max(len(case.id) for case in cases))
+    for heading in ("refuse", "tags", "title"):
         table.add_column(heading)
     for case in cases:
         must = "must" if case.must_refuse else "may"
-        table.add_row(case.id, str(case.severity), must, Text(case.title))
+        if case.id == CONTROL:
+            must = "must not"
+        table.add_row(case.id, must, Text(" ".join(case.tags)), Text(case.title))
     Console().print(table)
 
 
-def _print_recipes() -> None:
+def _print_recipes(as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"recipes": [dataclasses.asdict(recipe) for recipe in RECIPES]}, indent=2))
+        return
     for recipe in RECIPES:
         print(f"{recipe.client}\n    tlslab probe -- {recipe.command}")
         if recipe.note:

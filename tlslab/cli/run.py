@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
 from tlslab.cli.running import run_and_report, run_options
-from tlslab.lab import select
+from tlslab.lab import Scenario, select, shipped_scenarios
 
 
 @click.command("run")
@@ -26,4 +27,16 @@ def command(
     tlslab run interception at-rest --json
     tlslab run my_scenario.py --junit results.xml
     """
-    return run_and_report(select(what), matrix=matrix, as_json=as_json, junit=junit, out=out)
+    chosen = select(what)
+    _check_twins(chosen)
+    return run_and_report(chosen, matrix=matrix, as_json=as_json, junit=junit, out=out)
+
+
+def _check_twins(chosen: list[Scenario]) -> None:
+    """Tell of twins that are nowhere: a defence that was never seen to fail proves nothing."""
+    wanted = {scenario.twin for scenario in chosen if scenario.twin}
+    missing = wanted - {scenario.id for scenario in chosen}
+    if missing:
+        missing -= {scenario.id for scenario in shipped_scenarios()}
+    for twin in sorted(missing):
+        print(f"note: no scenario is called {twin!r}, which is named as a twin", file=sys.stderr)

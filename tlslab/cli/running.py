@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import functools
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -83,8 +84,15 @@ def run_and_report(
     check_junit(junit)
     folder = new_folder(out)
     started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
+    finished: list[ScenarioResult] = []
+    results, measured, interrupted = finished, None, False
     with RunProgress(len(scenarios)) as progress:
-        results, measured = trio.run(_run, scenarios, matrix, folder, progress)
+        try:
+            results, measured = trio.run(_run, scenarios, matrix, folder, progress, finished)
+        except BaseException as error:
+            if not _is_interrupt(error):
+                raise
+            interrupted = True
     run = RunResult(
         started=started.isoformat(timespec="seconds"),
         seconds=time.monotonic() - clock,
@@ -93,6 +101,8 @@ def run_and_report(
         scenarios=results,
         matrix=measured,
     )
+    if interrupted:
+        raise _interrupted(run, len(scenarios))
     write_html(run, folder / "report.html")
     write_json(run, folder / "run.json")
     if junit is not None:
@@ -106,15 +116,42 @@ def run_and_report(
 
 
 async def _run(
-    scenarios: Sequence[Scenario], matrix: bool, folder: Path, progress: RunProgress
+    scenarios: Sequence[Scenario],
+    matrix: bool,
+    folder: Path,
+    progress: RunProgress,
+    finished: list[ScenarioResult],
 ) -> tuple[list[ScenarioResult], Matrix | None]:
+    def finish(result: ScenarioResult) -> None:
+        finished.append(result)
+        progress.finished(result)
+
     results = await run_scenarios(
         scenarios,
         folder,
         on_start=lambda scenario: progress.started(scenario.id),
-        on_finish=lambda scenario, result: progress.finished(result),
+        on_finish=lambda scenario, result: finish(result),
     )
     return results, await measure(folder) if matrix else None
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(KeyboardInterrupt) is not None
+    return isinstance(error, KeyboardInterrupt)
+
+
+def _interrupted(run: RunResult, wanted: int) -> KeyboardInterrupt:
+    """Keep what was finished; what was not is said."""
+    folder = Path(run.folder)
+    print(f"interrupted: {len(run.scenarios)} of {wanted} scenarios finished", file=sys.stderr)
+    if run.scenarios:
+        write_html(run, folder / "report.html")
+        write_json(run, folder / "run.json")
+        print(f"report of those  {folder / 'report.html'}", file=sys.stderr)
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+    return KeyboardInterrupt()
 
 
 def versions() -> dict[str, str]:
@@ -129,11 +166,16 @@ def versions() -> dict[str, str]:
     }
 
 
+def _count(folder: Path, pattern: str, what: str) -> str:
+    count = len(list(folder.rglob(pattern)))
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def _say_where(folder: Path) -> None:
-    captures = len(list(folder.rglob("*.pcapng")))
-    keylogs = len(list(folder.rglob("tls-keys.log")))
+    captures = _count(folder, "*.pcapng", "capture")
+    keylogs = _count(folder, "tls-keys.log", "key log")
     print(f"\nreport    {folder / 'report.html'}")
-    print(f"evidence  {folder} ({captures} captures, {keylogs} key logs)", flush=True)
+    print(f"evidence  {folder} ({captures}, {keylogs})", flush=True)
     print(
         "look into a capture with: tlslab capture show FILE, or in Wireshark with its key log",
         file=sys.stderr,

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from tlslab.cli.list import as_dict
 from tlslab.lab import select
+from tlslab.report.text import visible
 
 
 @click.command("show")
@@ -28,7 +29,7 @@ def command(name: str, as_json: bool) -> None:
     console = Console()
     for scenario in scenarios:
         console.print(Text(scenario.id, style="bold"))
-        console.print(Text(f"\n{scenario.docstring}\n"))
+        console.print(Text(f"\n{visible(scenario.docstring)}\n"))
         facts = {"group": scenario.group, "declares": scenario.outcome.value}
         if scenario.twin:
             facts["twin"] = f"{scenario.twin}  (the same the other way round)"
@@ -36,4 +37,8 @@ def command(name: str, as_json: bool) -> None:
         for fact, value in facts.items():
             console.print(Text(f"{fact:<9} {value}"))
         console.print()
-        console.print(Syntax(scenario.source, "python", background_color="default", word_wrap=True))
+        if console.is_terminal:
+            source = visible(scenario.source)
+            console.print(Syntax(source, "python", background_color="default", word_wrap=True))
+        else:
+            print(scenario.source)  # to be copied: not a line is broken

@@ -86,7 +86,7 @@ async def _up(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         async with standing_lab(
             folder,
             bind_address=bind,

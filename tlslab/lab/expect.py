@@ -6,17 +6,22 @@ An expectation never decides an outcome; outcomes are computed from what adversa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
-from tlslab.capture import Canary, search
+from tlslab.capture import FACT_NAMES, Canary, search
 from tlslab.errors import ScenarioError, TlslabError
 from tlslab.lab.adversaries import Adversary
 from tlslab.lab.client import Client
 from tlslab.lab.evidence import Check, Harm, PartyRecord, Refusal
 from tlslab.lab.journal import Journal
 from tlslab.lab.services import Server
+
+FACTS = FACT_NAMES | {
+    "opened", "stayed_shut", "simulated", "guess", "guessed_from", "resembles",
+}  # fmt: skip
+"""What an adversary can learn: from flows without keys, by keys it has, and by guessing."""
 
 Later: TypeAlias = Callable[[], Check]
 """A check that is made when all evidence is in."""
@@ -62,11 +67,16 @@ class Expectation:
         return self._add(lambda: self._adversary_holds(canary, wanted=False))
 
     def learned(self, **wanted: str) -> Expectation:
-        """An adversary knows these facts, such as `server_name="shop.test"`."""
+        """An adversary knows these facts, such as `server_name="shop.test"`.
+
+        The names are those of `FACTS`; raises ScenarioError for another.
+        """
+        _check_facts(wanted)
         return self._add(lambda: self._learned(wanted))
 
     def learned_no(self, *unwanted: str) -> Expectation:
         """An adversary knows nothing of these facts, such as `"certificate"`."""
+        _check_facts(unwanted)
         return self._add(lambda: self._learned_no(unwanted))
 
     @contextmanager
@@ -165,3 +175,12 @@ class Expectation:
         if not isinstance(self._who, Adversary):
             raise ScenarioError(f"{self._name} is no adversary; use received() or received_no()")
         return self._who.taken
+
+
+def _check_facts(names: Iterable[str]) -> None:
+    """A fact that does not exist is learned by nobody, which would prove nothing."""
+    for name in names:
+        if name not in FACTS:
+            raise ScenarioError(
+                f"no fact is called {name!r}", hint=f"there are {', '.join(sorted(FACTS))}"
+            )

@@ -18,7 +18,7 @@ from tlslab.errors import TlslabError
 from tlslab.lab import verdict
 from tlslab.lab.evidence import Check, Outcome, ScenarioResult
 from tlslab.lab.lab import Lab, open_lab
-from tlslab.lab.scripts import Scenario
+from tlslab.lab.scripts import Scenario, line_of
 from tlslab.tls import HandshakeFailure
 
 Progress = Callable[[Scenario], None]
@@ -46,7 +46,7 @@ async def run_scenario(scenario: Scenario, run: Path, folder: str | None = None)
         with trio.fail_after(scenario.deadline):
             async with open_lab(run, folder or scenario.folder) as lab:
                 stopped_by = await _play(scenario, lab)
-            await _judge(lab, result, stopped_by)
+            await _judge(scenario, lab, result, stopped_by)
     except trio.TooSlowError:
         result.error = f"took longer than its deadline of {scenario.deadline:g} s"
     except Exception as error:
@@ -75,7 +75,9 @@ async def _play(scenario: Scenario, lab: Lab) -> Exception | None:
     return None
 
 
-async def _judge(lab: Lab, result: ScenarioResult, stopped_by: Exception | None) -> None:
+async def _judge(
+    scenario: Scenario, lab: Lab, result: ScenarioResult, stopped_by: Exception | None
+) -> None:
     """Compute the outcome. What adversaries hold by then they hold, also if the script broke.
 
     A connection refused against expectation is evidence; any other error means that what was to be
@@ -86,7 +88,7 @@ async def _judge(lab: Lab, result: ScenarioResult, stopped_by: Exception | None)
     result.outcome = verdict.outcome(result.parties)
     result.reason = verdict.reason(result.parties, lab.journal.refusals)
     if stopped_by is not None:
-        why = in_words(stopped_by)
+        why = in_words(stopped_by, scenario.path)
         result.checks.append(Check("the script runs to its end", False, why))
         if not isinstance(stopped_by, HandshakeFailure):
             result.error = why
@@ -94,11 +96,18 @@ async def _judge(lab: Lab, result: ScenarioResult, stopped_by: Exception | None)
                 result.outcome = Outcome.FAILED
 
 
-def in_words(error: BaseException) -> str:
-    """An error in one line; of a group, the first that is not itself a group."""
+def in_words(error: BaseException, script: Path | None = None) -> str:
+    """An error in one line; of a group, the first that is not itself a group.
+
+    One that is not of tlslab's making is told with its line in `script`, if it passed there.
+    """
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return error.message if isinstance(error, TlslabError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, TlslabError):
+        return error.message
+    line = "" if script is None else line_of(error, script)
+    where = f"{script.name}{line}: " if script is not None and line else ""
+    return f"{where}{type(error).__name__}: {error}"
 
 
 async def run_scenarios(

@@ -208,8 +208,8 @@ def load_file(path: Path) -> list[Scenario]:
         spec.loader.exec_module(module)
     except ScenarioError as error:
         raise UsageError(f"{path}: {error.message}", hint=error.hint) from error
-    except Exception as error:
-        where = _line_of(error, path)
+    except (Exception, SystemExit) as error:
+        where = line_of(error, path)
         raise UsageError(
             f"{path}{where} broke while loading: {type(error).__name__}: {error}",
             hint="a scenario script may use anything from `import tlslab`",
@@ -227,7 +227,7 @@ def load_file(path: Path) -> list[Scenario]:
     return found
 
 
-def _line_of(error: Exception, path: Path) -> str:
+def line_of(error: BaseException, path: Path) -> str:
     """`:7` for the innermost line of the script itself that an error passed through."""
     if isinstance(error, SyntaxError):
         return f":{error.lineno}"

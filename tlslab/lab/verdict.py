@@ -25,11 +25,15 @@ from tlslab.lab.evidence import (
 def outcome(parties: Sequence[PartyRecord]) -> Outcome:
     """BREACHED when an adversary holds a canary in readable form or did other harm, else DEFENDED.
 
-    FAILED when none was found, but a limit kept part of what they hold from being searched.
+    FAILED when none was found, but a limit kept part of what they hold from being searched, or
+    there was no adversary at all: against nobody, everything is safe.
     """
     if sightings(parties) or achievements(parties):
         return Outcome.BREACHED
-    return Outcome.FAILED if any(party.unsearched for party in parties) else Outcome.DEFENDED
+    adversaries = [party for party in parties if party.adversary]
+    if not adversaries or any(party.unsearched for party in adversaries):
+        return Outcome.FAILED
+    return Outcome.DEFENDED
 
 
 def sightings(parties: Sequence[PartyRecord]) -> list[Sighting]:
@@ -57,6 +61,8 @@ def reason(parties: Sequence[PartyRecord], refusals: Sequence[Refusal]) -> str:
     unsearched = [sentence for party in parties for sentence in party.unsearched]
     if unsearched:
         return f"nothing can be said: {unsearched[0]}"
+    if not any(party.adversary for party in parties):
+        return "nothing was measured: there was no adversary"
     if refusals:
         said = (refusal for refusal in refusals if refusal.was_said)
         return refusal_in_words(next(said, refusals[0]))

@@ -67,6 +67,7 @@ class Verdict(enum.Enum):
     ACCEPTED = "accepted"  # the secret arrived
     REFUSED = "refused"  # the client came, and the secret did not arrive
     NO_CONTACT = "no contact"  # the client never came: nothing can be said
+    UNDECIDED = "undecided"  # it was ended at the limit, and had neither refused nor talked by then
     SPARED = "does not apply"  # the attack found nothing in what this client sends
 
 
@@ -90,7 +91,7 @@ class Finding:
     @property
     def passed(self) -> bool | None:
         """Whether this is right: None where nothing can be said or reasonable clients differ."""
-        if self.verdict in (Verdict.NO_CONTACT, Verdict.SPARED):
+        if self.verdict not in (Verdict.ACCEPTED, Verdict.REFUSED):
             return None
         if self.case.id == CONTROL:
             return self.verdict is Verdict.ACCEPTED

@@ -24,7 +24,7 @@ from tlslab.tls import RetiredVersion, ServerPolicy, Version
 LOCAL = "localhost"
 """The name that every client resolves without help."""
 
-BY_CHOICE = frozenset({"revocation", "ocsp", "transparency"})
+BY_CHOICE = frozenset({"ocsp", "transparency"})
 """What these faults are about few clients look at unless told to; by default it is only told."""
 
 
@@ -63,7 +63,7 @@ class Catalog:
     def of(cls, reach: Reach, *, strict: bool = False) -> Catalog:
         """All cases for a client that finds its servers so.
 
-        `strict` makes revocation and transparency matters that must be enforced.
+        `strict` makes stapled responses and transparency matters that must be enforced.
         """
         authority = Authority.create("tlslab probe")
         name = LOCAL if reach is Reach.LOCALHOST else NAME
@@ -123,9 +123,20 @@ def _why_not(fault: Fault, reach: Reach) -> str | None:
         return "OpenSSL finds no way to serve it"
     if "control" in fault.tags:
         return "nothing is wrong with it"
-    if reach is Reach.LOCALHOST and fault.recipe.ask not in (LOCAL, "127.0.0.1"):
-        return "its name does not resolve (try --reach proxy)"
+    if "revocation" in fault.tags and "ocsp" not in fault.tags:
+        return "the probe has no revocation lists to give to a client"
+    if reach is Reach.LOCALHOST:
+        if fault.recipe.ask not in (LOCAL, "127.0.0.1"):
+            return "its name does not resolve (try --reach proxy)"
+        if _constrains_common_name(fault):
+            return "a name without dots is no DNS name to constrain (try --reach proxy)"
     return None
+
+
+def _constrains_common_name(fault: Fault) -> bool:
+    certificates = fault.recipe.certificates.values()
+    constrained = any(one.permitted or one.excluded for one in certificates)
+    return constrained and any(one.common_name for one in certificates)
 
 
 def _of_fault(fault: Fault, authority: Authority, *, strict: bool) -> Case:
@@ -137,12 +148,12 @@ def _of_fault(fault: Fault, authority: Authority, *, strict: bool) -> Case:
         )
         return Served(policy, made.trust)
 
-    by_choice = not strict and not BY_CHOICE.isdisjoint(fault.tags)
+    by_choice = not BY_CHOICE.isdisjoint(fault.tags)
     return Case(
         id=fault.id,
         title=fault.title,
         severity=Severity[fault.severity.upper()],
-        must_refuse=fault.must_refuse and not by_choice,
+        must_refuse=strict if by_choice else fault.must_refuse,
         host=fault.recipe.ask,
         make=make,
         wrong=fault.wrong,

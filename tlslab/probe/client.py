@@ -5,8 +5,10 @@ What the client prints is kept for people; nothing is concluded from it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -80,6 +82,12 @@ def _is_proxy(name: str) -> bool:
     return name.lower() in ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
+async def _end(process: trio.Process) -> None:
+    """End a client and whatever it has started: they share a session that was made for them."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 async def run_client(
     command: Sequence[str], variables: Mapping[str, str], *, stdin: bytes, limit: float
 ) -> Ran:
@@ -93,6 +101,8 @@ async def run_client(
                 stderr=subprocess.STDOUT,
                 check=False,
                 env=dict(variables),
+                start_new_session=True,
+                deliver_cancel=_end,
             )
         except OSError as error:
             raise UsageError(

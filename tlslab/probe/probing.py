@@ -107,6 +107,8 @@ class Probe:
         verdict = Verdict.NO_CONTACT
         if seen.connections:
             verdict = Verdict.ACCEPTED if seen.secret else Verdict.REFUSED
+            if verdict is Verdict.REFUSED and ran.exit_code is None and seen.alert is None:
+                verdict = Verdict.UNDECIDED
             if served.attack is not None and not seen.tampered:
                 verdict = Verdict.SPARED
         return Finding(

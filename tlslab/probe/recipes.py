@@ -24,7 +24,8 @@ RECIPES = (
         "OpenSSL s_client",
         "openssl s_client -quiet -connect 127.0.0.1:{port} -servername {host} -CAfile {ca} "
         "-verify_return_error -verify_hostname {host}",
-        "without the last two options it verifies nothing that counts",
+        "without the last two options it verifies nothing that counts; -verify_hostname does not "
+        "look at IP addresses, so it fails the two cases that ask for one (-verify_ip does)",
     ),
     Recipe(
         "Python urllib (ssl)",

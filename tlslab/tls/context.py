@@ -32,9 +32,7 @@ _VERSIONS: Final[dict[AnyVersion, int]] = {
     Version.TLS_1_3: SSL.TLS1_3_VERSION,
 }
 
-# Renegotiation of TLS 1.2 was a source of attacks (RFC 5746) and would let a write wait for a read;
-# compression leaks secrets (CRIME).
-_OPTIONS: Final = SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION
+_ALLOW_CLIENT_RENEGOTIATION: Final = 1 << 8  # SSL_OP_ALLOW_CLIENT_RENEGOTIATION in <openssl/ssl.h>
 
 _SEND_FALLBACK_SCSV: Final = 0x80  # SSL_MODE_SEND_FALLBACK_SCSV in <openssl/ssl.h>
 
@@ -171,7 +169,10 @@ def _server_context(policy: ServerPolicy) -> SSL.Context:
 
 def _context(method: int, policy: ClientPolicy | ServerPolicy) -> SSL.Context:
     context = SSL.Context(method)
-    context.set_options(_OPTIONS)
+    context.set_options(SSL.OP_NO_COMPRESSION)  # it leaks secrets (CRIME)
+    # Renegotiation of TLS 1.2 was a source of attacks (RFC 5746), and lets a write wait for a read.
+    allowed = isinstance(policy, ServerPolicy) and policy.allow_renegotiation
+    context.set_options(_ALLOW_CLIENT_RENEGOTIATION if allowed else SSL.OP_NO_RENEGOTIATION)
     # Whole writes: with pyOpenSSL's partial ones each call would end after one record.
     context.clear_mode(bindings.PARTIAL_WRITE)
     context.set_min_proto_version(_VERSIONS[policy.minimum])

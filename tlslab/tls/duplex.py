@@ -15,7 +15,8 @@ post-handshake message split over records), then the sender fetches; and a read 
 something to answer (a KeyUpdate). Answers wait for the next send, as RFC 8446 section 4.6.3 allows,
 for a receiver that waits until the peer reads would deadlock against a peer that does the same;
 only a peer that asks for more than `MAX_ANSWERS` bytes of them is made to wait. A TLS 1.3 server's
-session tickets are such answers too.
+session tickets are such answers too. In TLS 1.2 only renegotiation is answered, and since the peer
+waits for that, it is at once.
 
 Knows nothing of policies, and of the handshake only that it may have failed.
 """
@@ -109,6 +110,11 @@ class Duplex:
                 self._transmitted.unpark_all()
             if wants_read and not await self.fetch():
                 self.end()
+
+    async def answer(self) -> None:
+        """Send what a read gave OpenSSL to answer, if that cannot wait; raises as `transmit`."""
+        if self.engine.pending > (MAX_ANSWERS if self.engine.tls13 else 0):
+            await self.transmit()
 
     async def fetch(self) -> bool:
         """Wait for ciphertext from the transport; False if it has ended.

@@ -88,7 +88,9 @@ class ServerPolicy:
     clients that ask for an OCSP response. `early_data` is how many bytes a client that resumes may
     send with its first flight (0-RTT); OpenSSL takes each ticket only once for that, unless
     `single_use_tickets` is false: whoever recorded the flight can then send it again (RFC 8446
-    section 8).
+    section 8). With `allow_renegotiation` a TLS 1.2 client may begin new handshakes on the same
+    connection, as many as it likes; otherwise they are refused with no_renegotiation (RFC 5246
+    section 7.2.2).
     """
 
     credential: Credential
@@ -104,6 +106,7 @@ class ServerPolicy:
     staple: Staple = None
     early_data: int = 0
     single_use_tickets: bool = True
+    allow_renegotiation: bool = False
 
     def __post_init__(self) -> None:
         _check(self)

@@ -24,7 +24,7 @@ from tlslab.tls.context import (
     server_connection,
     wire_name,
 )
-from tlslab.tls.duplex import FAREWELL_SECONDS, MAX_ANSWERS, Duplex
+from tlslab.tls.duplex import FAREWELL_SECONDS, Duplex
 from tlslab.tls.engine import Engine
 from tlslab.tls.errors import HandshakeFailure
 from tlslab.tls.facts import Session, TLSFacts
@@ -201,8 +201,7 @@ class TLSStream(trio.abc.HalfCloseableStream):
                     if not waited:
                         await trio.lowlevel.cancel_shielded_checkpoint()
                     return data
-                if duplex.engine.pending > MAX_ANSWERS:
-                    await duplex.transmit()
+                await duplex.answer()
                 waited = True
                 if not await duplex.fetch():
                     return duplex.end()
