@@ -113,11 +113,13 @@ def test_harm_decides_the_outcome_and_is_the_reason() -> None:
     assert verdict.outcome([record]) is Outcome.BREACHED
     assert "twice" in verdict.reason([record], [])
     bystander = PartyRecord("client", "client", adversary=False, achievements=[done])
-    assert verdict.outcome([bystander]) is Outcome.DEFENDED
+    idle = PartyRecord("eve", "sniffer", adversary=True)
+    assert verdict.outcome([bystander, idle]) is Outcome.DEFENDED
 
 
 def test_the_refusal_with_a_number_is_the_reason() -> None:
     silent = Refusal("client", "bank.test", "the peer closed the connection")
     alert = Refusal("bank.test", "client", "no", alert=86, alert_name="inappropriate_fallback")
-    assert "inappropriate_fallback (86)" in verdict.reason([], [silent, alert])
-    assert verdict.reason([], [silent]).startswith("client gave bank.test up: ")
+    mallory = PartyRecord("mallory", "tamperer", adversary=True)
+    assert "inappropriate_fallback (86)" in verdict.reason([mallory], [silent, alert])
+    assert verdict.reason([mallory], [silent]).startswith("client gave bank.test up: ")

@@ -48,17 +48,19 @@ from tlslab.attack.records import (
     WrongLength,
     WrongType,
 )
-from tlslab.attack.registry import ATTACKS, IMPOSSIBLE, Impossible
+from tlslab.attack.registry import ATTACKS, ELSEWHERE, IMPOSSIBLE, Elsewhere, Impossible
 from tlslab.attack.units import Unit
 
 __all__ = [
     "ATTACKS",
+    "ELSEWHERE",
     "IMPOSSIBLE",
     "Attack",
     "CutServerFlight",
     "Drop",
     "DropHellos",
     "EditServerName",
+    "Elsewhere",
     "FlipBit",
     "FlipServerFlight",
     "ForgedAlert",

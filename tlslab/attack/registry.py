@@ -63,3 +63,39 @@ IMPOSSIBLE: Final = (
         "this OpenSSL has none of these cipher suites: no cipher list selects one",
     ),
 )
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """An attack that is not a way to tamper with bytes, and how a scenario makes it in one line."""
+
+    title: str
+    catalogue: tuple[str, ...]
+    use: str
+
+
+ELSEWHERE: Final = (
+    Elsewhere(
+        "stand in the middle with a forged certificate",
+        ("B01", "B04", "B07", "I03", "K01"),
+        "await lab.interceptor(victim=client)  # authority=… where it got hold of a trusted CA",
+    ),
+    Elsewhere(
+        "show any faulty certificate, or a genuine one for another name",
+        ("A01", "A04", "L01", "M01"),
+        "await lab.interceptor(victim=client, showing=lab.faulty('expired-leaf'))",
+    ),
+    Elsewhere("replay early data", ("E11",), "await lab.replayer().replay(service, times=3)"),
+    Elsewhere(
+        "record now, and open it later with a stolen key",
+        ("F01", "F03", "F04", "H01"),
+        "lab.server_key_thief(service), lab.key_log_reader(party), lab.session_thief(client), "
+        "lab.quantum_computer()",
+    ),
+    Elsewhere(
+        "conclude from what cannot be hidden",
+        ("G04", "G05", "G07", "G08"),
+        "lab.onlooker('sizes')",
+    ),
+)
+"""What `Lab` has besides: adversaries with a position, a key or a guess."""

@@ -134,6 +134,7 @@ _TITLES: Final = {
     "certificate": "the server's certificate",
     "resumed": "whether the session was resumed",
     "alerts": "alerts in plain",
+    "ja3": "the client's fingerprint (JA3)",
     "ja4": "the client's fingerprint (JA4)",
 }
 

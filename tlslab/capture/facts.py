@@ -33,7 +33,7 @@ FACT_NAMES: Final = frozenset(
     {
         "protocol", "http_request", "http_host", "http_credentials", "http_status", "tls_version",
         "cipher_suite", "group", "server_name", "alpn_offered", "alpn", "certificate", "resumed",
-        "alerts", "ja4",
+        "alerts", "ja3", "ja4",
     }
 )  # fmt: skip
 """What can be in `FlowFacts.learned`."""
@@ -182,5 +182,6 @@ def _learned_from_tls(tls: TLSFacts) -> dict[str, str | None]:
         "certificate": names,
         "resumed": None if tls.resumed is None else ("yes" if tls.resumed else "no"),
         "alerts": ", ".join(str(alert.number) for alert in tls.alerts) or None,
+        "ja3": tls.ja3,
         "ja4": tls.ja4,
     }

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tlslab.attack import ATTACKS, IMPOSSIBLE
+from tlslab.attack import ATTACKS, ELSEWHERE, IMPOSSIBLE
 
 
 @click.group("attack")
@@ -20,7 +20,11 @@ def command() -> None:
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 def list_attacks(as_json: bool) -> None:
-    """List every attack: what defeats it, and when it wins; and those that cannot be shown."""
+    """List every attack: what defeats it, and when it wins; and those that cannot be shown.
+
+    A scenario puts one on the path with `await lab.tamperer(FlipBit(), victim=client)`, the class
+    being from `tlslab.attack`; others have a method of `lab` of their own.
+    """
     if as_json:
         print(json.dumps(_as_dict(), indent=2))
         return
@@ -34,6 +38,10 @@ def list_attacks(as_json: bool) -> None:
         told.append(f"defeated by {attack.defeated_by}\n", "green")
         told.append(f"wins when {attack.wins_when}", "red")
         table.add_row(name, told)
+    for other in ELSEWHERE:
+        told = Text(f"{other.title}\n")
+        told.append(other.use, "dim")
+        table.add_row(Text(" ".join(other.catalogue), "dim"), told)
     for impossible in IMPOSSIBLE:
         told = Text(f"{impossible.title}\n")
         told.append(f"cannot be shown: {impossible.reason}", "dim")
@@ -53,6 +61,10 @@ def _as_dict() -> dict[str, object]:
                 "wins_when": attack.wins_when,
             }
             for attack in ATTACKS
+        ],
+        "elsewhere": [
+            {"title": other.title, "catalogue": list(other.catalogue), "use": other.use}
+            for other in ELSEWHERE
         ],
         "impossible": [
             {

@@ -43,11 +43,21 @@ RECIPES = (
         "takes the CA from SSL_CERT_FILE",
     ),
     Recipe(
+        "Python aiohttp",
+        "python3 aiohttp_client.py {url}",
+        "takes the CA from SSL_CERT_FILE; the script gets sys.argv[1]",
+    ),
+    Recipe(
         "Node",
         "node -e 'fetch(process.argv[1]).then(r => r.text())' {url}",
         "takes the CA from NODE_EXTRA_CA_CERTS",
     ),
     Recipe("git", "git ls-remote {url}", "takes the CA from GIT_SSL_CAINFO"),
+    Recipe(
+        "psql",
+        "psql 'host={host} port={port} sslmode=verify-full sslrootcert={ca} sslnegotiation=direct'",
+        "libpq 17 and newer: older ones speak TLS only after a request that is not TLS; not tried",
+    ),
     Recipe(
         "aws CLI", "aws s3 ls --endpoint-url {url} --no-sign-request", "AWS_CA_BUNDLE; not tried"
     ),
