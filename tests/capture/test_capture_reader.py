@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tlslab.capture import MalformedCapture, parse_capture, read_capture, write_pcapng
-from tlslab.capture.formats import Contents, read_packets
+from tlslab.capture.formats import MAX_CUT, Contents, read_packets
 from tlslab.errors import CaptureError
 from tlslab.net import Chunk, Direction, Endpoint, Flow, Kind
 
@@ -194,11 +194,11 @@ def test_unknown_blocks_are_skipped_and_packets_numbered_as_wireshark_does(
         (b"\n\r", 2),
         (b"PK\x03\x04 a zip file", 0),
         (b"\x34\xcd\xb2\xa1" + bytes(20), 0),
-        (b"\xd4\xc3\xb2\xa1", 4),
+        (b"\xd4\xc3\xb2\xa1", 0),
         (pcap(1, b"x" * 60)[:30], 24),
-        (pcap(1, b"x" * 60)[:-1], 40),
+        (pcap(1, b"x" * 60)[:-1], 24),
         (section("<")[:-4] + b"\xff\0\0\0", 44),
-        (section("<")[:40], 32),
+        (section("<")[:40], 28),
         (section("<")[:8] + b"????" + section("<")[12:], 8),
         (section("<", (6, b"short")), 48),
         (section("<", enhanced("<", b"x", interface=1)), 76),
@@ -238,6 +238,85 @@ def refused(data: bytes) -> bool:
     except MalformedCapture as error:
         return 0 <= error.offset <= len(data)
     return False
+
+
+WHOLE = {
+    "pcap": pcap(1, *[MAC + b"\x08\0" + IPV4 + TCP] * 3, order=">"),
+    "pcapng": section("<", enhanced("<", IPV4 + TCP)) + section(">", enhanced(">", IPV4 + TCP)),
+}
+
+
+def starts(data: bytes) -> list[int]:
+    """Where each block begins, by the lengths of another reading of the formats."""
+    if data[:4] != b"\x0a\x0d\x0d\x0a":
+        size = len(MAC) + 2 + len(IPV4) + len(TCP) + 16
+        return [0, *range(24, len(data), size)]
+    found, at, order = list[int](), 0, "<"
+    while at < len(data):
+        if data[at : at + 4] == b"\x0a\x0d\x0d\x0a":
+            order = "<" if data[at + 8] == 0x4D else ">"
+        found.append(at)
+        at += int(struct.unpack_from(f"{order}I", data, at + 4)[0])
+    return found
+
+
+@given(st.data(), st.sampled_from(sorted(WHOLE)))
+def test_any_prefix_is_readable_up_to_the_cut_and_says_so(data: st.DataObject, kind: str) -> None:
+    whole = WHOLE[kind]
+    size = data.draw(st.integers(4, len(whole)))
+    blocks = starts(whole)
+    at_a_border = size == len(whole) or size in blocks
+    expected = None if at_a_border else max(at for at in blocks if at <= size)
+    capture = parse_capture(whole[:size], partial=True)
+    assert capture.truncated_at == expected
+    packets = list(read_packets(whole, Contents()))
+    border = size if expected is None else expected
+    assert capture.packets == len([packet for packet in packets if packet.end <= border])
+    if expected is None:
+        parse_capture(whole[:size])
+        return
+    with pytest.raises(MalformedCapture) as caught:
+        parse_capture(whole[:size])  # who does not ask for a part is never given one
+    assert caught.value.offset == expected
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("data", "offset"),
+    [
+        (WHOLE["pcapng"] + b"garbage behind the last block", len(WHOLE["pcapng"])),
+        (WHOLE["pcap"] + b"garbage behind the last packet", len(WHOLE["pcap"])),
+        (WHOLE["pcapng"] + bytes(64), len(WHOLE["pcapng"]) + 4),
+        (WHOLE["pcapng"][:48] + b"\xff" * 8 + WHOLE["pcapng"][56:], 52),
+    ],
+)
+def test_garbage_is_no_cut(data: bytes, offset: int) -> None:
+    with pytest.raises(MalformedCapture) as caught:
+        parse_capture(data, partial=True)
+    assert caught.value.offset == offset
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(("length", "is_cut"), [(MAX_CUT, True), (MAX_CUT + 4, False)])
+def test_the_longest_block_that_can_be_cut_off(length: int, is_cut: bool) -> None:
+    whole = section("<")
+    for data, at in (
+        (whole + struct.pack("<II", 6, length) + bytes(40), len(whole)),
+        (pcap(1) + struct.pack("<IIII", 0, 0, length, length) + bytes(40), 24),
+    ):
+        if is_cut:
+            assert parse_capture(data, partial=True).truncated_at == at
+        else:
+            with pytest.raises(MalformedCapture):
+                parse_capture(data, partial=True)
+
+
+def test_errors_name_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("no capture at all")
+    with pytest.raises(MalformedCapture, match=r"notes\.txt: this is neither") as caught:
+        read_capture(file)
+    assert caught.value.offset == 0
 
 
 directions = st.sampled_from(Direction)

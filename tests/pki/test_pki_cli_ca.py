@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,8 +19,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from tlslab.cli.ca import ca
-from tlslab.errors import TlslabError, UsageError
+from tlslab.errors import PKIError, TlslabError, UsageError
 from tlslab.pki import Authority, CADirectory, KeyType, Profile
+from tlslab.pki.faults import Fault, build
 from tlslab.pki.template import draft
 
 Run = Callable[..., Result]
@@ -223,3 +228,102 @@ def test_the_folder_may_come_from_the_environment(
     monkeypatch.setenv("TLSLAB_CA", "elsewhere")
     run("init")
     assert (tmp_path / "elsewhere" / "root.key").exists()
+
+
+def test_show_reads_pipes_and_standard_input(run: Run, tmp_path: Path) -> None:
+    pem = Authority.create("piped").root_pem
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(pem,))
+    writer.start()
+    assert "CN=piped root CA" in run("show", "pipe").stdout
+    writer.join()
+    command = [sys.executable, "-m", "tlslab", "ca", "show", "/dev/stdin"]
+    done = subprocess.run(command, input=pem, capture_output=True, check=True, timeout=60)
+    assert b"CN=piped root CA" in done.stdout
+
+
+def test_show_says_what_is_no_file(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "shop.test").mkdir()
+    for folder in (".", "shop.test"):
+        with pytest.raises(UsageError, match="is a folder") as caught:
+            run("show", folder)
+        assert caught.value.hint
+    run("init")
+    run("issue", "shop.test")
+    assert "certificate 1 of 2" in run("show", "shop.test").stdout  # the label, not the folder
+    with pytest.raises(UsageError, match="is a folder"):
+        run("show", "tlslab-ca")
+
+
+def test_what_may_not_be_read_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("closed.pem").write_bytes(b"")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)  # root may read everything
+    with pytest.raises(PKIError, match=r"cannot read closed\.pem: Permission denied") as caught:
+        run("show", "closed.pem")
+    assert caught.value.hint
+
+
+def test_show_takes_a_certificate_of_a_megabyte(run: Run) -> None:
+    made = build(Fault.named("hostile-megabyte"), Authority.create())
+    Path("hostile.pem").write_bytes(made.credential.chain_pem)
+    assert Path("hostile.pem").stat().st_size > 2**20
+    shown = run("show", "hostile.pem").stdout
+    assert "certificate 1 of " in shown
+    assert len(shown) < 10_000
+
+
+@pytest.mark.parametrize("columns", [30, 40, 80, 81, 82, 200])
+def test_fingerprints_wrap_between_octets(
+    run: Run, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    run("init")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shown = run("show", "root").stdout.splitlines()
+    assert all(len(line) <= columns for line in shown)
+    at = next(n for n, line in enumerate(shown) if "fingerprint" in line)
+    rest = [shown[at].split("sha256")[1], *(line for line in shown[at + 1 :] if ":" in line)]
+    pieces = [line.strip() for line in rest if re.fullmatch("[0-9A-F:]+", line.strip())]
+    assert all(re.fullmatch("([0-9A-F]{2}:)+", piece) for piece in pieces[:-1])
+    assert re.fullmatch("([0-9A-F]{2}:){31}[0-9A-F]{2}", "".join(pieces))
+
+
+@pytest.mark.parametrize("columns", [60, 80, 119, 120, 160])
+def test_the_list_cuts_nothing_off(run: Run, monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    run("init")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    run("issue", "bank.test", "www.bank.test")
+    listed = run("list").stdout
+    assert all(len(line) <= columns for line in listed.splitlines())
+    assert "…" not in listed
+    assert {"root", "intermediate", "bank.test", "bank.test,", "www.bank.test"} <= {*listed.split()}
+    certificates = as_json(run("list", "--json"))["certificates"]
+    assert isinstance(certificates, list)
+    for entry in certificates:
+        assert (entry["facts"]["serial"] in listed) == (columns >= 120)
+
+
+def test_an_empty_password_is_a_mistake_with_a_hint(run: Run) -> None:
+    run("init")
+    run("issue", "--profile", "client", "--common-name", "Alice")
+    Path("empty").write_text("\nsecret\n")
+    export = ("export", "alice", "--format", "pkcs12", "--out", "alice.p12")
+    with pytest.raises(UsageError, match="the password, is empty") as caught:
+        run(*export, "--password-file", "empty")
+    assert caught.value.hint
+    assert not Path("alice.p12").exists()
+
+
+def test_no_state_of_the_parser_is_shown(run: Run) -> None:
+    der = Authority.create().root.public_bytes(Encoding.DER)
+    basic_constraints = bytes.fromhex("30030101ff")
+    assert der.count(basic_constraints) == 1
+    Path("odd.der").write_bytes(der.replace(basic_constraints, bytes.fromhex("30030201ff")))
+    for arguments in (("show", "odd.der"), ("show", "odd.der", "--json")):
+        shown = run(*arguments).stdout
+        assert "unreadable" in shown
+        assert "ParseError" not in shown

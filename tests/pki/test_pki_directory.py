@@ -306,3 +306,21 @@ def test_the_size_limit_of_files_from_both_sides(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="larger"):
         read_file(path)
     assert not is_file(tmp_path / ("x" * 300))
+
+
+def test_a_larger_limit_from_both_sides(tmp_path: Path) -> None:
+    path = tmp_path / "big"
+    path.write_bytes(b"x" * 10)
+    assert len(read_file(path, limit=10)) == 10
+    with pytest.raises(UsageError, match="larger"):
+        read_file(path, limit=9)
+
+
+def test_what_is_no_file_is_told_as_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a folder"):
+        read_file(tmp_path)
+    with pytest.raises(UsageError, match="there is no file") as caught:
+        read_file(tmp_path / "none")
+    assert caught.value.hint
+    with pytest.raises(UsageError, match="larger"):
+        read_file(Path("/dev/zero"))

@@ -125,3 +125,14 @@ def test_issued_with_all_that_belongs_to_it(run: Run, tmp_path: Path) -> None:
     run("ml-dsa-leaf", "--issue", "--out", "e")
     assert b"PRIVATE KEY" in (tmp_path / "e" / "key.pem").read_bytes()
     assert "PRIVATE" not in run("good", "--json").output
+
+
+def test_an_empty_store_is_not_told_to_be_trusted(run: Run, tmp_path: Path) -> None:
+    told = {name: run(name, "--issue", "--out", name).stdout for name in ("empty-store", "good")}
+    readme = {name: (tmp_path / name / "README.txt").read_text() for name in told}
+    assert (tmp_path / "empty-store" / "root.pem").read_bytes() == b""
+    assert "the client trusts nothing" in readme["empty-store"]
+    assert "what the client has to trust" not in readme["empty-store"]
+    assert "trust nothing" in told["empty-store"]
+    assert "what the client has to trust" in readme["good"]
+    assert "trust root.pem" in told["good"]

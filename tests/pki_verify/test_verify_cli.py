@@ -6,13 +6,14 @@ import base64
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
@@ -20,7 +21,8 @@ from tlslab.cli.ca import ca
 from tlslab.errors import TlslabError, UsageError
 from tlslab.pki import Authority, Profile
 from tlslab.pki.credential import to_pem
-from tlslab.pki.revocation import Revocations
+from tlslab.pki.files import MAX_FILE_SIZE
+from tlslab.pki.revocation import OCSPRefusal, Revocations, make_ocsp_refusal
 from tlslab.pki.verify import pin_of
 
 Run = Callable[..., Result]
@@ -179,3 +181,99 @@ def test_hostile_names_do_not_reach_the_terminal(run: Run, fresh: Authority) -> 
         output = run("--name", "shop.test", *args).output
         assert not set("\x1b\x07\u202e") & set(output)
         assert "[red]" in output
+
+
+def test_a_name_and_any_name_contradict_each_other(run: Run) -> None:
+    with pytest.raises(UsageError, match="--any-name"):
+        run("--name", "shop.test", "--any-name")
+
+
+def test_a_missing_name_is_told_with_the_ways_to_give_it(run: Run) -> None:
+    with pytest.raises(UsageError) as caught:
+        run()
+    hint = caught.value.hint or ""
+    assert "--name" in hint
+    assert "--any-name" in hint
+    assert run("--purpose", "client").exit_code == 1  # needs none; a server's leaf is no client's
+
+
+def test_a_missing_chain_is_told_with_a_hint(run: Run) -> None:
+    with pytest.raises(UsageError, match="there is no file 'nope'") as caught:
+        run("--name", "shop.test", chain="nope")
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("option", ["--crl", "--ocsp"])
+@pytest.mark.parametrize("kind", ["empty", "junk", "truncated", "damaged", "certificate", "other"])
+def test_what_is_no_list_and_no_response_is_a_mistake(
+    run: Run, fresh: Authority, option: str, kind: str
+) -> None:
+    leaf = x509.load_pem_x509_certificate(Path("chain.pem").read_bytes())
+    registry = Revocations(fresh)
+    crl, response = registry.crl(), registry.response(leaf)
+    mine, other = (crl, response) if option == "--crl" else (response, crl)
+    # deep inside: the type of the list's number, the first time of the response
+    sound, damaged = {
+        "--crl": (bytes.fromhex("0603551d14040302"), bytes.fromhex("0603551d14040305")),
+        "--ocsp": (b"\x18\x0f20", b"\x18\x0fxx"),
+    }[option]
+    assert sound in mine
+    data = {
+        "empty": b"",
+        "junk": b"junk",
+        "truncated": mine[:-1],
+        "damaged": mine.replace(sound, damaged),
+        "certificate": Path("chain.pem").read_bytes(),
+        "other": other,
+    }[kind]
+    Path("bad.der").write_bytes(data)
+    arguments = ("--name", "shop.test", "--revocation", "soft", option, "bad.der")
+    with pytest.raises(UsageError, match=r"^bad\.der: no readable") as caught:
+        run(*arguments)
+    assert option in (caught.value.hint or "")
+    assert "ParseError" not in caught.value.message
+    Path("bad.der").write_bytes(mine)
+    assert run(*arguments).exit_code == 0
+
+
+def test_a_refusal_of_the_responder_is_no_mistake_of_ours(run: Run) -> None:
+    Path("later.der").write_bytes(make_ocsp_refusal(OCSPRefusal.TRY_LATER))
+    result = run("--name", "shop.test", "--ocsp", "later.der", "--json")
+    assert result.exit_code == 1
+    assert as_json(result)["accepted"] is False
+
+
+def test_a_revocation_list_may_have_megabytes(run: Run, fresh: Authority) -> None:
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(fresh.intermediate.subject)
+        .last_update(now - timedelta(hours=1))
+        .next_update(now + timedelta(days=1))
+        .add_extension(x509.CRLNumber(1), critical=False)
+        .add_extension(
+            x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.9999.1"), bytes(5_000_000)), False
+        )
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(fresh.intermediate.public_key()),  # type: ignore[arg-type]
+            critical=False,
+        )
+    )
+    crl = builder.sign(fresh.intermediate_key, hashes.SHA256())
+    Path("big.crl").write_bytes(crl.public_bytes(Encoding.DER))
+    assert Path("big.crl").stat().st_size > MAX_FILE_SIZE
+    result = run("--name", "shop.test", "--crl", "big.crl", "--revocation", "soft", "--json")
+    told = as_json(result)
+    assert result.exit_code == 0, told
+    assert [note["check"] for note in told["notes"] if note["depth"] == 0] == []
+
+
+def test_no_state_of_the_parser_is_shown(run: Run, fresh: Authority) -> None:
+    der = fresh.root.public_bytes(Encoding.DER)
+    basic_constraints = bytes.fromhex("30030101ff")
+    assert der.count(basic_constraints) == 1
+    Path("odd.der").write_bytes(der.replace(basic_constraints, bytes.fromhex("30030201ff")))
+    for arguments in ((), ("--json",)):
+        result = run("--name", "shop.test", *arguments, chain="odd.der")
+        assert result.exit_code == 1
+        assert "ParseError" not in result.output

@@ -311,3 +311,30 @@ def test_paper_shows_what_the_screen_folds(chromium: Chromium, page: Path) -> No
     assert set(chromium.evaluate(visible)) == {True}
     ink = "getComputedStyle(document.body).color"
     assert chromium.evaluate(ink) == "rgb(23, 32, 43)"  # dark ink, whatever the screen's scheme
+
+
+def test_on_a_phone_a_conversation_needs_no_scrolling(chromium: Chromium, page: Path) -> None:
+    right = "Math.max(...[...document.querySelectorAll('.sequence')].map(%s))"
+    edges = right % "drawing => drawing.getBoundingClientRect().right"
+    listed = "[...document.querySelectorAll('.messages li')].map(item => item.checkVisibility())"
+    for width in (PHONE, 480):
+        chromium.open(page, width=width)
+        assert chromium.evaluate(edges) <= width
+        assert set(chromium.evaluate(listed)) == {True}
+    chromium.open(page, width=481)  # drawn in full size, and scrolled
+    assert chromium.evaluate(edges) > 481
+    assert set(chromium.evaluate(listed)) == {False}
+    scripts = "[...document.querySelectorAll('details:not(.as-list) pre')]"
+    chromium.open(page, width=PHONE)
+    shown = chromium.evaluate(f"{scripts}.map(script => script.checkVisibility())")
+    assert set(shown) == {False}
+
+
+def test_paper_tells_what_is_not_as_declared(
+    chromium: Chromium, mixed: RunResult, tmp_path: Path
+) -> None:
+    path = tmp_path / "mixed.html"
+    write_html(mixed, path)
+    for media in ("", "print"):
+        chromium.open(path, width=DESKTOP, media=media)
+        assert chromium.evaluate("document.querySelector('nav .differs').checkVisibility()")

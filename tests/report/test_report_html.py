@@ -230,3 +230,31 @@ def test_every_pair_of_colours_has_contrast(scheme: str) -> None:
         assert _contrast(palette[ink], palette[ground]) >= MINIMUM_CONTRAST, (ink, ground)
     for ground in ("page", "surface"):  # arrows are graphics: success criterion 1.4.11
         assert _contrast(palette["open"], palette[ground]) >= 3
+
+
+def test_navigation_leads_to_what_differs_first_and_to_every_group(mixed: RunResult) -> None:
+    text = run_to_html(mixed)
+    inspect(text)
+    navigation = text.split("<nav")[1].split("</nav>")[0]
+    ways = re.findall(r'href="#([^"]+)"', navigation)
+    differing = [way for way in ways if way.startswith("scenario-")]
+    assert ways[: len(differing)] == differing
+    assert len(differing) == 2
+    groups = [way for way in ways if way.startswith("group-")]
+    assert groups == ["group-1-in-flight", "group-2-interception", "group-3-at-rest"]
+    for group in groups:
+        assert f'<h2 id="{group}">Group: ' in text
+
+
+def test_navigation_has_no_differences_where_there_are_none(run: RunResult) -> None:
+    navigation = run_to_html(run).split("<nav")[1].split("</nav>")[0]
+    assert "scenario-" not in navigation
+    assert "#group-1-in-flight" in navigation
+
+
+def test_groups_of_like_names_have_places_of_their_own(run: RunResult) -> None:
+    for result, group in zip(run.scenarios, ("a b", "a-b", "…"), strict=True):
+        result.group = group
+    page = inspect(run_to_html(run))
+    ids = {made["id"] for made in page.every("h2") if "id" in made}
+    assert {"group-1-a-b", "group-2-a-b", "group-3"} <= ids

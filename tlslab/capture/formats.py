@@ -2,7 +2,8 @@
 
 Takes bytes (or a mapped file) and copies no packet. Knows the two file formats
 (draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng) and nothing of what packets hold. A file that
-breaks its format raises `MalformedCapture`; whatever came before was still handed out.
+breaks its format raises `MalformedCapture`; whatever came before was still handed out. A file that
+ends in the middle of a block, cut off or still being written, is read up to there and says where.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ _NS: Final = 1_000_000_000
 _PCAP_MAGICS: Final = {0xA1B2C3D4: 1000, 0xA1B23C4D: 1}
 _PCAP_HEADER: Final = 24
 _PCAP_PACKET: Final = 16
+# A block that does not fit into the file was cut off, unless it is larger than what anybody writes:
+# then its length is garbage. Wireshark takes blocks of 16 MiB, and packets of 128 MiB over USB.
+MAX_CUT: Final = 128 * 1024 * 1024
 _LINK_TYPE_MASK: Final = 0xFFFF  # above it: the length of the frame check sequence
 
 # Blocks that hold no packet of a network but which Wireshark numbers as one, so that our packet
@@ -34,11 +38,18 @@ _NUMBERED_BLOCKS: Final = frozenset(
 
 
 class MalformedCapture(CaptureError):
-    """A file that breaks its format; `offset` is the byte at which it does."""
+    """A file that breaks its format; `offset` is the byte at which it does, `reason` how."""
 
-    def __init__(self, message: str, *, offset: int, hint: str | None = None) -> None:
-        super().__init__(f"{message} at byte {offset}", hint=hint)
+    def __init__(
+        self, reason: str, *, offset: int, hint: str | None = None, file: str | None = None
+    ) -> None:
+        where = "" if file is None else f"{file}: "
+        super().__init__(f"{where}{reason} at byte {offset}", hint=hint or _DAMAGED)
+        self.reason = reason
         self.offset = offset
+
+
+_DAMAGED: Final = "the file is damaged there; capinfos and tshark may say more"
 
 
 @dataclass
@@ -56,11 +67,13 @@ class Contents:
     """What a file says besides packets; filled while its packets are read.
 
     `names` maps addresses to the first name given; `key_logs` are embedded TLS secrets, unread.
+    `truncated_at` is the byte at which a block begins in whose middle the file ends, if it does.
     """
 
     interfaces: list[Interface] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     key_logs: list[bytes] = field(default_factory=list, repr=False)
+    truncated_at: int | None = None
 
 
 class Packet(NamedTuple):
@@ -81,7 +94,11 @@ def read_packets(data: Buffer, contents: Contents) -> Iterator[Packet]:
     """The packets of a whole file, in order. Raises `MalformedCapture`."""
     magic = data[:4]
     if len(magic) < 4:
-        raise MalformedCapture("the file is too short for a capture", offset=len(magic))
+        raise MalformedCapture(
+            "the file is too short for a capture and ends",
+            offset=len(magic),
+            hint="if it is still being written, wait for its first packets",
+        )
     if magic == pcapng.SECTION_HEADER.to_bytes(4):
         return _Sections(data, contents).packets()
     for order in "<>":
@@ -95,21 +112,31 @@ def read_packets(data: Buffer, contents: Contents) -> Iterator[Packet]:
 def _pcap_packets(data: Buffer, contents: Contents, order: str, unit: int) -> Iterator[Packet]:
     size = len(data)
     if size < _PCAP_HEADER:
-        raise MalformedCapture("the file header is cut short", offset=size)
+        contents.truncated_at = 0
+        return
     link_type = struct.unpack_from(f"{order}I", data, 20)[0] & _LINK_TYPE_MASK
     contents.interfaces.append(Interface(link_type))
     unpack = struct.Struct(f"{order}IIII").unpack_from
     at, number = _PCAP_HEADER, 0
     while at < size:
         if at + _PCAP_PACKET > size:
-            raise MalformedCapture("a packet's header is cut short", offset=at)
+            contents.truncated_at = at
+            return
         seconds, fraction, captured, original = unpack(data, at)
         start = at + _PCAP_PACKET
+        if start + captured > size:
+            _cut_off(contents, at, captured)
+            return
         at = start + captured
-        if at > size:
-            raise MalformedCapture("a packet is cut short", offset=start)
         number += 1
         yield Packet(number, seconds * _NS + fraction * unit, 0, start, at, original)
+
+
+def _cut_off(contents: Contents, at: int, length: int) -> None:
+    """Notes that what begins at `at` is cut off by the file's end, if its length can be true."""
+    if length > MAX_CUT:
+        raise MalformedCapture(f"a length of {length} bytes cannot be", offset=at)
+    contents.truncated_at = at
 
 
 class _Sections:
@@ -126,17 +153,21 @@ class _Sections:
         data, size = self._data, len(self._data)
         at = 0
         while at < size:
+            if at + 12 > size:
+                self._contents.truncated_at = at
+                return
             if data[at : at + 4] == b"\x0a\x0d\x0d\x0a":
                 self._start_section(at)
                 head, tail, enhanced = (
                     struct.Struct(f"{self._order}{form}").unpack_from for form in ("II", "I", "5I")
                 )
-            if at + 12 > size:
-                raise MalformedCapture("a block is cut short", offset=at)
             kind, total = head(data, at)
             end = at + total
-            if total < 12 or total % 4 or end > size:
-                raise MalformedCapture(f"a block of {total} bytes does not fit", offset=at + 4)
+            if total < 12 or total % 4:
+                raise MalformedCapture(f"a block cannot have {total} bytes", offset=at + 4)
+            if end > size:
+                _cut_off(self._contents, at, total)
+                return
             if tail(data, end - 4)[0] != total:
                 raise MalformedCapture("a block's two lengths differ", offset=end - 4)
             if kind == pcapng.ENHANCED_PACKET and total >= 32:

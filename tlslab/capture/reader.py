@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Final, NamedTuple
 
-from tlslab.capture.formats import Buffer, Contents, Packet, read_packets
+from tlslab.capture.formats import Buffer, Contents, MalformedCapture, Packet, read_packets
 from tlslab.capture.headers import Segment, tcp_segment
 from tlslab.capture.segments import ACK, FIN, RST, SYN
 from tlslab.capture.streams import Reassembler, Stream
@@ -62,7 +62,11 @@ class OtherBytes(NamedTuple):
 
 @dataclass(frozen=True)
 class Capture:
-    """All that was read from one file. `others` are bytes outside every flow."""
+    """All that was read from one file. `others` are bytes outside every flow.
+
+    `truncated_at` is None for a whole file. Else the file ends in the middle of the block that
+    begins at this byte: nothing of that block was read, and what followed it is not known.
+    """
 
     flows: list[FlowRecord]
     packets: int
@@ -71,10 +75,15 @@ class Capture:
     has_secrets: bool
     others: list[OtherBytes] = field(repr=False)
     source: Buffer = field(repr=False)
+    truncated_at: int | None = None
 
 
-def read_capture(path: str | os.PathLike[str]) -> Capture:
-    """Read a capture file. Raises `CaptureError`: `MalformedCapture` with the offset, if broken."""
+def read_capture(path: str | os.PathLike[str], *, partial: bool = False) -> Capture:
+    """Read a capture file. Raises `CaptureError`: `MalformedCapture` with the offset, if broken.
+
+    A file that ends in the middle of a block is broken as well, unless `partial` asks for what
+    came before: then look at `truncated_at`, since no absence is proven by a part.
+    """
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - also takes the number of a descriptor
             try:
@@ -83,14 +92,25 @@ def read_capture(path: str | os.PathLike[str]) -> Capture:
                 data = file.read(MAX_UNMAPPED + 1)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise CaptureError(f"{os.fspath(path)} cannot be read: {reason}") from error
+        raise CaptureError(
+            f"{os.fspath(path)} cannot be read: {reason}",
+            hint="check the path and who may read it: ls -l shows it",
+        ) from error
     if len(data) > MAX_UNMAPPED and isinstance(data, bytes):
-        raise CaptureError("the capture is too large to be read from a pipe")
-    return parse_capture(data)
+        raise CaptureError(
+            f"{os.fspath(path)} is too large to be read from a pipe",
+            hint="write it to a file first",
+        )
+    try:
+        return parse_capture(data, partial=partial)
+    except MalformedCapture as error:
+        raise MalformedCapture(
+            error.reason, offset=error.offset, hint=error.hint, file=str(path)
+        ) from error
 
 
-def parse_capture(data: Buffer) -> Capture:
-    """Read a capture from bytes. Raises `MalformedCapture`."""
+def parse_capture(data: Buffer, *, partial: bool = False) -> Capture:
+    """Read a capture from bytes, like `read_capture`. Raises `MalformedCapture`."""
     contents = Contents()
     table = _FlowTable(contents, data)
     number = 0
@@ -103,6 +123,12 @@ def parse_capture(data: Buffer) -> Capture:
             table.others.append(OtherBytes(number, packet.start, length))
         else:
             table.add(packet, segment)
+    if contents.truncated_at is not None and not partial:
+        raise MalformedCapture(
+            "the file ends in the middle of the block",
+            offset=contents.truncated_at,
+            hint="it was cut off, or is still being written: copy it again when it is complete",
+        )
     return Capture(
         flows=table.records(),
         packets=number,
@@ -111,6 +137,7 @@ def parse_capture(data: Buffer) -> Capture:
         has_secrets=bool(contents.key_logs),
         others=table.others,
         source=data,
+        truncated_at=contents.truncated_at,
     )
 
 

@@ -6,6 +6,7 @@ Only translates between the terminal and `tlslab.pki`; every rule lives there.
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Callable
 from datetime import timedelta
@@ -34,10 +35,13 @@ from tlslab.pki import (
 )
 from tlslab.pki.credential import Chain, certificate_names, to_pem
 from tlslab.pki.facts import printable
-from tlslab.pki.files import PRIVATE_FILE, PUBLIC_FILE, is_file, read_file, write_new
+from tlslab.pki.files import PRIVATE_FILE, PUBLIC_FILE, is_folder, names_file, read_file, write_new
 
 DEFAULT_DIRECTORY = "tlslab-ca"
 MAX_DAYS = 36500  # a century; what the CA allows is less, and it says so
+
+_WIDE = 120  # columns, from which on there is room for a serial number, which is 40 digits long
+_OCTETS = re.compile("[0-9A-F]{2}(:[0-9A-F]{2})+")
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -165,14 +169,17 @@ def list_(directory: Path, as_json: bool) -> None:
         certificates = [{"label": label, **_as_json(leaf)} for label, leaf in entries]
         _print_json({"dir": str(directory), "name": found.name, "certificates": certificates})
         return
+    console = Console()
+    titles = ["LABEL", "NAMES", "KEY", "VALID UNTIL", "SERIAL"]
+    shown = titles if console.width >= _WIDE else titles[:-1]
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("LABEL", "NAMES", "KEY", "VALID UNTIL", "SERIAL"):
+    for title in shown:
         table.add_column(title, overflow="fold")
     for label, leaf in entries:
         facts = certificate_facts(leaf)
         row = (label, facts.get("names", ""), facts["key"], facts["not_after"][:10])
-        table.add_row(*(Text(printable(cell)) for cell in (*row, facts["serial"][:16] + "…")))
-    Console().print(table)
+        table.add_row(*(Text(printable(cell)) for cell in (*row, facts["serial"])[: len(shown)]))
+    console.print(table)
 
 
 @ca.command()
@@ -197,17 +204,21 @@ def show(what: str, directory: Path, as_json: bool) -> None:
 
 def _find(what: str, directory: Path) -> Chain:
     path = Path(what)
-    if is_file(path):
+    if names_file(path):
+        data = read_file(path)
         try:
-            return parse_certificates(read_file(path))
+            return parse_certificates(data)
         except PKIError as error:
             raise UsageError(f"{what}: {error.message}", hint=error.hint) from error
-    if "/" in what or not directory.is_dir():
+    issuer = None if "/" in what or not is_folder(directory) else CADirectory(directory)
+    if is_folder(path) and (issuer is None or what not in issuer.labels()):
+        raise UsageError(f"{what} is a folder", hint="name a file in it")
+    if issuer is None:
         raise UsageError(
             f"there is no file {what!r}",
             hint=f"give a PEM or DER file, or the label of a certificate of the CA in {directory}",
         )
-    return CADirectory(directory).chain(what)
+    return issuer.chain(what)
 
 
 @ca.command()
@@ -255,7 +266,13 @@ def _password(file: Path | None) -> bytes:
     if file is None:
         text: str = click.prompt("password", hide_input=True, confirmation_prompt=True, err=True)
         return text.encode()
-    return read_file(file).split(b"\n", 1)[0].rstrip(b"\r")
+    password = read_file(file).split(b"\n", 1)[0].rstrip(b"\r")
+    if not password:
+        raise UsageError(
+            f"the first line of {file}, the password, is empty",
+            hint="write a password there, or leave out --password-file and be asked for it",
+        )
+    return password
 
 
 def _key_type(value: str | None) -> KeyType | None:
@@ -289,11 +306,20 @@ def _print_certificate(certificate: x509.Certificate, title: str) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="cyan", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in certificate_facts(certificate).items():
-        table.add_row(name.replace("_", " "), Text(value))  # Text: no markup is read from a name
+    facts = certificate_facts(certificate)
+    room = console.width - 2 - max(map(len, facts)) - 2  # besides margin, names, and space between
+    for name, value in facts.items():
+        lines = _by_octets(value, room) if _OCTETS.fullmatch(value) else value
+        table.add_row(name.replace("_", " "), Text(lines))  # Text: no markup is read from a name
     console.print(Padding(table, (0, 0, 0, 2)))
     for sentence in explain_certificate(certificate):
         console.print(Padding(Text(sentence), (0, 0, 0, 2)))
+
+
+def _by_octets(value: str, width: int) -> str:
+    """`01:23:45` in lines of at most `width`, each but the last ending with a colon."""
+    step = max(1, width // 3) * 3
+    return "\n".join(value[at : at + step] for at in range(0, len(value), step))
 
 
 ca.add_command(verify)

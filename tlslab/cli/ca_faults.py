@@ -140,7 +140,8 @@ def _issue(name: str | None, issue: bool, out: Path | None, *, as_json: bool) ->
         _print_json({"id": name, "ask": made.name, "files": {n: str(out / n) for n in files}})
         return
     click.echo(printable(f"issued {name!r} in {out}: serve chain.pem with key.pem"))
-    click.echo(printable(f"let the client trust root.pem and ask for {made.name}"))
+    trust = "root.pem" if made.trust.certificates else "nothing (root.pem is empty)"
+    click.echo(printable(f"let the client trust {trust} and ask for {made.name}"))
 
 
 def _mode(name: str) -> int:
@@ -171,7 +172,9 @@ def _readme(made: FaultyServer) -> str:
         "",
         "chain.pem  what the server shows, leaf first",
         "key.pem    its private key; keep it to yourself",
-        "root.pem   what the client has to trust",
+        "root.pem   what the client has to trust"
+        if made.trust.certificates
+        else "root.pem   empty: the client trusts nothing, and that is the fault",
         *(["crl-*.der  the revocation lists"] if made.crls else []),
         *(["staple.der the OCSP response to staple"] if made.staple else []),
         "",

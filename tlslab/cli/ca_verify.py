@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from cryptography.x509 import ocsp as ocsp_format
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -23,8 +24,8 @@ from rich.text import Text
 
 from tlslab.errors import UsageError
 from tlslab.pki import TrustStore, parse_certificates
-from tlslab.pki.facts import certificate_facts, printable
-from tlslab.pki.files import is_file, read_file
+from tlslab.pki.facts import certificate_facts, printable, without_parser_state
+from tlslab.pki.files import is_file, is_folder, names_file, read_file
 from tlslab.pki.verify import (
     POLICIES,
     Finding,
@@ -37,6 +38,8 @@ from tlslab.pki.verify import (
 )
 from tlslab.pki.verify import verify as verify_chain
 from tlslab.pki.verify.malformed import MALFORMED
+from tlslab.pki.verify.status.crl import MAX_CRL_SIZE, parse_crl
+from tlslab.pki.verify.status.ocsp import MAX_OCSP_SIZE
 
 REFUSED = 1  # the exit code
 
@@ -102,6 +105,7 @@ def verify(
     else counts. Nothing is fetched. The exit code is 0 if the chain is accepted, 1 if it is
     refused, and 2 for a mistake.
     """
+    _check_names(chain, name, any_name=any_name, purpose=Purpose(purpose))
     policy = replace(POLICIES[policy_name], purpose=Purpose(purpose), check_name=not any_name)
     mode = revocation or ("hard" if crls or ocsp else "none")
     policy = replace(policy, revocation=Revocation(mode))
@@ -111,22 +115,78 @@ def verify(
         # Odd certificates of others are what this is for: no warning belongs on the screen.
         warnings.simplefilter("ignore")
         store, trusted = _trust(trust)
-        sent = read_file(chain)
-        _certificates(chain, sent)
+        sent = _sent(chain)
         verdict = verify_chain(
             sent,
             name,
             trust=store,
             now=datetime.now(UTC) if at is None else _moment(at),
             policy=policy,
-            crls=[read_file(path) for path in crls],
-            ocsp=None if ocsp is None else read_file(ocsp),
+            crls=[_crl(path) for path in crls],
+            ocsp=None if ocsp is None else _ocsp(ocsp),
         )
         if as_json:
             click.echo(json.dumps(_as_json(verdict, policy, trusted), indent=2))
         else:
             _print(verdict, trusted)
     ctx.exit(0 if verdict.accepted else REFUSED)
+
+
+def _check_names(chain: Path, name: str | None, *, any_name: bool, purpose: Purpose) -> None:
+    if name is not None and any_name:
+        raise UsageError(
+            "--name and --any-name contradict each other",
+            hint="give --name to have the name checked, or --any-name to leave it out",
+        )
+    if name is None and not any_name and purpose is Purpose.SERVER:
+        raise UsageError(
+            f"the name of the host whose chain is in {chain} is missing",
+            hint="give it, as in --name shop.test; --any-name leaves names out, and then anybody's"
+            " chain will do",
+        )
+
+
+def _sent(path: Path) -> bytes:
+    """What is in the file of the chain, at least one certificate."""
+    if not (names_file(path) or is_folder(path)):
+        raise UsageError(
+            f"there is no file {str(path)!r} with a chain",
+            hint="give a file of certificates, leaf first; `tlslab ca export LABEL --format chain`"
+            " writes one of the CA's",
+        )
+    sent = read_file(path)
+    _certificates(path, sent)
+    return sent
+
+
+def _crl(path: Path) -> bytes:
+    """A revocation list that the user names; one that cannot be read is a mistake."""
+    data = read_file(path, limit=MAX_CRL_SIZE)
+    try:
+        # Some of it is read only when it is asked for: what is asked for later is asked for here.
+        crl = parse_crl(data)
+        _ = (crl.issuer, crl.last_update_utc, crl.next_update_utc, list(crl.extensions))
+    except MALFORMED as error:
+        raise UsageError(
+            f"{path}: no readable revocation list in it",
+            hint="--crl takes a CRL, PEM (BEGIN X509 CRL) or DER",
+        ) from error
+    return data
+
+
+def _ocsp(path: Path) -> bytes:
+    """An OCSP response that the user names; one that cannot be read is a mistake."""
+    data = read_file(path, limit=MAX_OCSP_SIZE)
+    try:
+        response = ocsp_format.load_der_ocsp_response(data)
+        if response.response_status is ocsp_format.OCSPResponseStatus.SUCCESSFUL:
+            _ = (list(response.responses), list(response.extensions), response.certificates)
+    except MALFORMED as error:
+        raise UsageError(
+            f"{path}: no readable OCSP response in it",
+            hint="--ocsp takes a response in DER, as `openssl ocsp -respout FILE` writes it",
+        ) from error
+    return data
 
 
 def _certificates(path: Path, data: bytes) -> tuple[Any, ...]:
@@ -201,7 +261,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "number": finding.number,
         "rule": finding.rule,
         "name": explanation.name,
-        "detail": finding.detail,
+        "detail": without_parser_state(finding.detail),
         "meaning": explanation.meaning,
         "cause": explanation.cause,
         "fix": explanation.fix,
@@ -214,7 +274,7 @@ def _opinion(opinion: Opinion) -> dict[str, Any]:
         "accepted": opinion.accepted,
         "number": opinion.number,
         "depth": opinion.depth,
-        "text": opinion.text,
+        "text": without_parser_state(opinion.text),
     }
 
 
@@ -255,7 +315,7 @@ def _explained(finding: Finding) -> list[tuple[str, str]]:
 
 def _line(finding: Finding) -> str:
     where = "" if finding.depth is None else f" at depth {finding.depth}"
-    return f"{finding.check}{where}: {finding.detail}"
+    return f"{finding.check}{where}: {without_parser_state(finding.detail)}"
 
 
 def _said(opinion: Opinion) -> str:
@@ -263,4 +323,4 @@ def _said(opinion: Opinion) -> str:
         return "accepts"
     number = "" if opinion.number is None else f" ({opinion.number})"
     where = "" if opinion.depth is None else f" at depth {opinion.depth}"
-    return f"refuses{where}: {opinion.text}{number}"
+    return f"refuses{where}: {without_parser_state(opinion.text)}{number}"

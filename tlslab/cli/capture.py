@@ -33,6 +33,7 @@ from tlslab.capture import (
 )
 from tlslab.capture.compare import Side
 from tlslab.pki.facts import printable
+from tlslab.report.text import counted
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -65,20 +66,22 @@ def capture() -> None:
 @_shared_options
 def show(file: Path, texts: tuple[str, ...], as_json: bool) -> None:
     """Show the flows in FILE, and what an eavesdropper learns from each."""
-    read, notes = read_capture(file), list[str]()
+    read, notes = read_capture(file, partial=True), list[str]()
     hits = search_capture(read, _canaries(texts), notes=notes)
     sides = [Side(record, facts(record)) for record in read.flows]
     if as_json:
         flows = [_side_json(side) for side in sides]
+        notes = [*_truncation(file, read), *notes]
         out = _capture_json(file, read) | {"flows": flows, "notes": notes}
         _print_json(out | {"canaries": [_hit_json(hit) for hit in hits]})
         return
     console = Console()
     console.print(_text(_headline(file, read)))
+    _print_warnings(console, _truncation(file, read))
     for side in sides:
         console.print(_title(_flow_title(side.record)))
         console.print(_table(["", ""], _show_rows(side.facts)))
-    _print_canaries(console, texts, [(str(file), hits)])
+    _print_canaries(console, texts, [(str(file), hits)], whole=read.truncated_at is None)
     _print_lines(console, "Not searched", notes)
 
 
@@ -88,7 +91,8 @@ def show(file: Path, texts: tuple[str, ...], as_json: bool) -> None:
 @_shared_options
 def compare_command(a: Path, b: Path, texts: tuple[str, ...], as_json: bool) -> None:
     """Compare the captures A and B, flow by flow, as an eavesdropper sees them."""
-    left, right = read_capture(a), read_capture(b)
+    left, right = read_capture(a, partial=True), read_capture(b, partial=True)
+    warnings = [*_truncation(a, left), *_truncation(b, right)]
     comparison = compare(left, right, _canaries(texts))
     if as_json:
         out = {
@@ -103,17 +107,19 @@ def compare_command(a: Path, b: Path, texts: tuple[str, ...], as_json: bool) -> 
                 "b": [_hit_json(hit) for hit in comparison.hits_b],
             },
             "differences": comparison.differences,
-            "notes": comparison.notes,
+            "notes": [*warnings, *comparison.notes],
         }
         _print_json(out)
         return
     console = Console()
     console.print(_text(f"A  {_headline(a, left)}"))
     console.print(_text(f"B  {_headline(b, right)}"))
+    _print_warnings(console, warnings)
     for pair in comparison.pairs:
         console.print(_title(pair.title))
         console.print(_table(["", "A", "B"], _pair_rows(pair)))
-    _print_canaries(console, texts, [("A", comparison.hits_a), ("B", comparison.hits_b)])
+    found = [("A", comparison.hits_a), ("B", comparison.hits_b)]
+    _print_canaries(console, texts, found, whole=not warnings)
     _print_lines(console, "Differences", comparison.differences or ["None was found."])
     _print_lines(console, "Not searched", comparison.notes)
 
@@ -124,7 +130,18 @@ def _canaries(texts: Iterable[str]) -> list[Canary]:
 
 def _headline(file: Path, read: Capture) -> str:
     secrets = ", with TLS secrets" if read.has_secrets else ""
-    return f"{file}: {read.packets} packets, {len(read.flows)} flows{secrets}"
+    packets, flows = counted(read.packets, "packet"), counted(len(read.flows), "flow")
+    return f"{file}: {packets}, {flows}{secrets}"
+
+
+def _truncation(file: Path, read: Capture) -> list[str]:
+    """What to say of a capture that is not whole: an absence proves nothing there."""
+    if read.truncated_at is None:
+        return []
+    return [
+        f"{file}: the file ends in the middle of a block at byte {read.truncated_at};"
+        " what came before is shown"
+    ]
 
 
 def _flow_title(record: FlowRecord) -> str:
@@ -168,7 +185,11 @@ def _table(headings: list[str], rows: Iterable[tuple[str, ...]]) -> Table:
 
 
 def _print_canaries(
-    console: Console, texts: tuple[str, ...], found: list[tuple[str, list[CaptureHit]]]
+    console: Console,
+    texts: tuple[str, ...],
+    found: list[tuple[str, list[CaptureHit]]],
+    *,
+    whole: bool,
 ) -> None:
     if not texts:
         return
@@ -177,7 +198,8 @@ def _print_canaries(
         for where, hits in found
         for hit in hits
     ]
-    _print_lines(console, "Canaries", lines or ["No canary is readable."])
+    none = "No canary is readable" + ("." if whole else " in what came before the cut.")
+    _print_lines(console, "Canaries", lines or [none])
 
 
 def _print_lines(console: Console, title: str, lines: Iterable[str]) -> None:
@@ -186,6 +208,11 @@ def _print_lines(console: Console, title: str, lines: Iterable[str]) -> None:
         console.print(_title(title))
         for line in lines:
             console.print(_text(f"  {line}"))
+
+
+def _print_warnings(console: Console, warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        console.print(_text(f"warning: {warning}"), style="yellow")
 
 
 def _text(value: str) -> Text:
@@ -210,6 +237,7 @@ def _capture_json(file: Path, read: Capture) -> dict[str, Any]:
         "packets": read.packets,
         "interfaces": list(read.interfaces),
         "has_secrets": read.has_secrets,
+        "truncated_at": read.truncated_at,
     }
 
 

@@ -7,6 +7,7 @@ cannot be read says so. Judges nothing: verification is OpenSSL's part and that 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -30,6 +31,14 @@ def printable(text: str) -> str:
     )
 
 
+_PARSER_STATE = re.compile(r"(error parsing asn1 value: )?ParseError \{(.*\}|.*$)", re.DOTALL)
+
+
+def without_parser_state(text: str) -> str:
+    """`text` for people, if it is of the parser of cryptography: that dumps its state into it."""
+    return _PARSER_STATE.sub("it is not valid DER", text)
+
+
 def certificate_facts(certificate: x509.Certificate) -> dict[str, str]:
     """What `certificate` says, one printable text each; a fact that it lacks is left out.
 
@@ -44,7 +53,7 @@ def certificate_facts(certificate: x509.Certificate) -> dict[str, str]:
     try:
         extensions = certificate.extensions
     except Exception as error:  # the parser has many errors, and each is only a fact here
-        found["extensions"] = f"unreadable ({error})"
+        found["extensions"] = _unreadable(error)
     if extensions is not None:
         for name, read in _EXTENSION_FACTS.items():
             found[name] = _guarded(read, extensions)
@@ -65,7 +74,11 @@ def _guarded(read: Reader, source: object) -> str | None:
     except x509.ExtensionNotFound:
         return None
     except Exception as error:  # as above: a malformed field is a fact, not our failure
-        return f"unreadable ({error})"
+        return _unreadable(error)
+
+
+def _unreadable(error: Exception) -> str:
+    return f"unreadable ({without_parser_state(str(error))})"
 
 
 def _name(name: x509.Name) -> str:

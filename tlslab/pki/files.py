@@ -21,7 +21,8 @@ PRIVATE_FILE = 0o600  # its owner reads and writes it, nobody else does anything
 PUBLIC_FILE = 0o644
 PRIVATE_FOLDER = 0o700
 
-MAX_FILE_SIZE = 1024 * 1024  # bytes; a certificate has about 1,000, the roots of a browser 250,000
+MAX_FILE_SIZE = 4 * 1024 * 1024
+"""Bytes; a certificate has about 1,000, the roots of a browser 250,000, hostile 1.4 million."""
 
 
 def is_file(path: Path) -> bool:
@@ -32,17 +33,48 @@ def is_file(path: Path) -> bool:
         return False
 
 
-def read_file(path: Path) -> bytes:
-    """The bytes of a small file; raises UsageError if there is none, PKIError if unreadable."""
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder at `path`; a path that cannot be looked at has none."""
+    try:
+        return path.is_dir()
+    except OSError:  # as above
+        return False
+
+
+def names_file(path: Path) -> bool:
+    """Whether reading `path` makes sense: a file, a pipe or a device, or what is closed to us."""
+    try:
+        return path.exists() and not path.is_dir()
+    except PermissionError:  # reading it says so
+        return True
+    except OSError:  # a name too long
+        return False
+
+
+def read_file(path: Path, *, limit: int = MAX_FILE_SIZE) -> bytes:
+    """The bytes of a file, a pipe or a device, if they are at most `limit`.
+
+    Raises UsageError if there is none or if it is larger, PKIError if it cannot be read.
+    """
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_FILE_SIZE + 1)
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise UsageError(f"there is no file {str(path)!r}") from error
+            data = file.read(limit + 1)
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"there is no file {str(path)!r}",
+            hint="check the path; one that does not begin with / starts in the current folder",
+        ) from error
+    except IsADirectoryError as error:
+        raise UsageError(f"{path} is a folder", hint="name a file in it") from error
     except OSError as error:
-        raise PKIError(f"cannot read {path}: {error.strerror}") from error
-    if len(data) > MAX_FILE_SIZE:
-        raise UsageError(f"{path} is larger than any certificate ({MAX_FILE_SIZE} bytes)")
+        raise PKIError(
+            f"cannot read {path}: {error.strerror}", hint="check who may read it: ls -l shows it"
+        ) from error
+    if len(data) > limit:
+        raise UsageError(
+            f"{path} is larger than the {limit} bytes that are read of such a file",
+            hint="check that it is the file you mean",
+        )
     return data
 
 

@@ -227,7 +227,10 @@ def _sign(row: _Row, style: str) -> list[Element]:
 def _list(messages: Sequence[Message]) -> Element:
     items = [element("li", _sentence(message)) for message in messages]
     return element(
-        "details", element("summary", "The same as a list"), element("ol", items, class_="messages")
+        "details",
+        element("summary", "The same as a list"),
+        element("ol", items, class_="messages"),
+        class_="as-list",
     )
 
 

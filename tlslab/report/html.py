@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -81,7 +82,6 @@ def _header(run: RunResult, links: Links) -> Element:
         "header",
         element("h1", "Who can read what?"),
         element("p", _summary(run), class_="lead"),
-        _differences(run, links),
         facts(
             [
                 ("Started", element("span", run.started)),
@@ -89,7 +89,7 @@ def _header(run: RunResult, links: Links) -> Element:
                 ("Folder", element("code", run.folder)),
             ]
         ),
-        _contents(run),
+        _contents(run, links),
     )
 
 
@@ -107,7 +107,7 @@ def _summary(run: RunResult) -> str:
 
 
 def _differences(run: RunResult, links: Links) -> Element | None:
-    """What did not end as declared, before anything else."""
+    """What did not end as declared, the first way to go."""
     items = [
         element(
             "li",
@@ -126,7 +126,8 @@ def _differences(run: RunResult, links: Links) -> Element | None:
     )
 
 
-def _contents(run: RunResult) -> Element | None:
+def _contents(run: RunResult, links: Links) -> Element | None:
+    """The ways into the page: to what is not as declared first, to its parts, to each group."""
     places = []
     if run.matrix is not None:
         places.append(("#matrix", "Matrix"))
@@ -136,8 +137,25 @@ def _contents(run: RunResult) -> Element | None:
         places.append(("#evidence", "Evidence"))
     if not places:
         return None
-    items = [element("li", element("a", text, href=address)) for address, text in places]
-    return element("nav", element("ul", items), aria_label="Contents")
+    groups = [
+        (f"#{links.group(group)}", group, f" ({len(results)})")
+        for group, results in by_group(run.scenarios).items()
+    ]
+    return element(
+        "nav",
+        _differences(run, links),
+        _ways([(*place, "") for place in places]),
+        _ways(groups) if groups else None,
+        aria_label="Contents",
+    )
+
+
+def _ways(places: Iterable[tuple[str, str, str]]) -> Element:
+    """Links side by side: where each leads, its text, and what follows it."""
+    items = [
+        element("li", element("a", text, href=address), soft) for address, text, soft in places
+    ]
+    return element("ul", items, class_="ways")
 
 
 def _footer(run: RunResult) -> Element:

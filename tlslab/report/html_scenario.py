@@ -33,7 +33,7 @@ def overview_section(scenarios: list[ScenarioResult], links: Links) -> Element:
     bodies = [
         element(
             "tbody",
-            element("tr", element("th", group, scope="rowgroup", colspan=str(len(heads)))),
+            element("tr", _overview_group(group, len(heads), links)),
             [_overview_row(result, links) for result in results],
         )
         for group, results in by_group(scenarios).items()
@@ -57,10 +57,16 @@ def group_section(group: str, results: list[ScenarioResult], links: Links) -> El
     """The sections of a group's scenarios."""
     return element(
         "section",
-        element("h2", "Group: ", group),
+        element("h2", "Group: ", group, id=links.group(group)),
         [_scenario(result, links) for result in results],
         class_="group",
+        aria_labelledby=links.group(group),
     )
+
+
+def _overview_group(group: str, columns: int, links: Links) -> Element:
+    name = element("a", group, href=f"#{links.group(group)}")
+    return element("th", name, scope="rowgroup", colspan=str(columns))
 
 
 def _overview_row(result: ScenarioResult, links: Links) -> Element:

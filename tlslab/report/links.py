@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from tlslab.lab.evidence import RunResult, ScenarioResult
+from tlslab.report.grouping import by_group
 
 
 class Links:
@@ -29,6 +30,10 @@ class Links:
             anchor = f"scenario-{number}-{slug}".strip("-")
             self._sections[id(result)] = anchor  # ids may repeat, for instance in two files
             self._scenarios.setdefault(result.id, anchor)
+        self._groups: dict[str, str] = {}
+        for number, group in enumerate(by_group(run.scenarios), start=1):
+            slug = re.sub(r"[^a-z0-9]+", "-", group.lower())
+            self._groups[group] = f"group-{number}-{slug}".strip("-")
 
     def section(self, result: ScenarioResult) -> str:
         """The anchor of a scenario of this run."""
@@ -37,6 +42,10 @@ class Links:
     def scenario(self, identifier: str) -> str | None:
         """The anchor of the (first) scenario of that id, or None if it is not in this run."""
         return self._scenarios.get(identifier)
+
+    def group(self, group: str) -> str:
+        """The anchor of a group of this run's scenarios."""
+        return self._groups[group]
 
     def file(self, name: str) -> str:
         """The address of a file whose name is relative to the run's folder."""
