@@ -49,11 +49,14 @@ def tree(folder: Path) -> dict[str, tuple[int, bytes | None]]:
 def files_end_at(size: int) -> Iterator[None]:
     """No file may grow beyond `size` bytes: writing fails as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    bytecode = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True  # an interpreter may take half a file for a whole one
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        sys.dont_write_bytecode = bytecode
 
 
 @contextmanager
