@@ -44,10 +44,8 @@ class StandingLab:
     def https_url(self) -> str:
         """The proxy's URL for clients on this machine, by a name in its certificate."""
         ip, port = self.address
-        host = ipaddress.ip_address(ip)
-        if host.is_loopback or host.is_unspecified:
-            return f"https://localhost:{port}/" if host.version == 4 else f"https://[::1]:{port}/"
-        return f"https://{f'[{ip}]' if host.version == 6 else ip}:{port}/"
+        host = {"127.0.0.1": "localhost", "0.0.0.0": "localhost", "::": "::1"}.get(ip, ip)  # noqa: S104
+        return f"https://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
 @asynccontextmanager
