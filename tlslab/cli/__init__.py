@@ -34,6 +34,8 @@ COMMANDS = {
     "up": ("tlslab.cli.up", "Keep a lab running for your own clients."),
     "probe": ("tlslab.cli.probe", "Is your client safe? Run it against faulty servers."),
     "attack": ("tlslab.cli.attack", "What attacks on the path there are."),
+    "put": ("tlslab.cli.put", "Store a file as an object, encrypted before upload if you like."),
+    "get": ("tlslab.cli.get", "Fetch an object, decrypt and verify it."),
     "ca": ("tlslab.cli.ca", "Make and look into certificate authorities."),
     "capture": ("tlslab.cli.capture", "Show and compare packet captures."),
     "exercise": ("tlslab.cli.exercise", "Training exercises, checked by the real thing."),

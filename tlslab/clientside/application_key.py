@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tlslab.envelope import KEY_BYTES, create_key_file, new_key, read_key_file
+from tlslab.envelope import KEY_BYTES, create_key_file, encode_context, new_key, read_key_file
+from tlslab.envelope.keys import derive
 from tlslab.errors import UsageError
 
 _KIND = "application-key"
@@ -33,6 +35,17 @@ class ApplicationKey:
         if len(keys) != 1:
             raise UsageError(f"{path} has {len(keys)} keys where an application key is one")
         return cls(keys[0])
+
+    def bound_to(self, context: Mapping[str, str]) -> ApplicationKey:
+        """The key for one context: another one for each, and none of them tells another.
+
+        Raises UsageError for a context that is not Unicode text.
+        """
+        try:
+            salt = encode_context(context)
+        except ValueError as error:
+            raise UsageError("a context is text, which this is not") from error
+        return ApplicationKey(derive(self.secret, salt, "application key of a context"))
 
     def save(self, path: Path) -> None:
         """Write a new key file of mode 0600. Raises UsageError if the path exists."""

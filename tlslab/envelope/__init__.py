@@ -19,14 +19,19 @@ from tlslab.envelope.box import BOX_OVERHEAD, open_box, seal_box
 from tlslab.envelope.context import encode_context
 from tlslab.envelope.keyfile import (
     create_key_file,
+    create_private_file,
     parse_key_file,
     read_key_file,
+    read_private_file,
     replace_key_file,
+    replace_private_file,
     sync_directory,
 )
 from tlslab.envelope.keys import KEY_BYTES, key_id, new_key
 from tlslab.envelope.segments import (
+    HEADER_BYTES,
     SEGMENT_BYTES,
+    SegmentAccess,
     SegmentOpener,
     SegmentSealer,
     sealed_size,
@@ -34,18 +39,23 @@ from tlslab.envelope.segments import (
 
 __all__ = [
     "BOX_OVERHEAD",
+    "HEADER_BYTES",
     "KEY_BYTES",
     "SEGMENT_BYTES",
+    "SegmentAccess",
     "SegmentOpener",
     "SegmentSealer",
     "create_key_file",
+    "create_private_file",
     "encode_context",
     "key_id",
     "new_key",
     "open_box",
     "parse_key_file",
     "read_key_file",
+    "read_private_file",
     "replace_key_file",
+    "replace_private_file",
     "seal_box",
     "sealed_size",
     "sync_directory",

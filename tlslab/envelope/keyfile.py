@@ -57,6 +57,30 @@ def read_key_file(path: Path, kind: str) -> tuple[bytes, ...]:
 
     Raises UsageError if it is missing, has loose permissions or is malformed.
     """
+    return parse_key_file(kind, read_private_file(path, kind))
+
+
+def create_key_file(path: Path, kind: str, keys: Sequence[bytes]) -> None:
+    """Write a new key file of mode 0600, durably.
+
+    Raises UsageError if the path exists; it is never overwritten. Raises OSError if the disk does.
+    """
+    create_private_file(path, kind, encode_keys(kind, keys))
+
+
+def replace_key_file(path: Path, kind: str, keys: Sequence[bytes]) -> None:
+    """Put a file with these keys in the place of `path`: afterwards it is the old or the new one.
+
+    For rotation only; the caller sees to it that the old versions are among the keys.
+    """
+    replace_private_file(path, encode_keys(kind, keys))
+
+
+def read_private_file(path: Path, kind: str) -> bytes:
+    """The bytes of a file that holds a key in whatever form; `kind` names it in errors.
+
+    Raises UsageError if it is missing or has loose permissions.
+    """
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
@@ -71,16 +95,13 @@ def read_key_file(path: Path, kind: str) -> tuple[bytes, ...]:
             f"the {kind} file {path} is open to others (mode {stat.S_IMODE(mode):04o})",
             hint=f"chmod 600 {path}, and rotate the key if others may have read it",
         )
-    return parse_key_file(kind, data)
+    return data
 
 
-def create_key_file(path: Path, kind: str, keys: Sequence[bytes]) -> None:
-    """Write a new key file of mode 0600, durably.
-
-    Raises UsageError if the path exists; it is never overwritten. Raises OSError if the disk does.
-    """
+def create_private_file(path: Path, kind: str, data: bytes) -> None:
+    """Write a new file of mode 0600, durably; errors as `create_key_file`."""
     try:
-        _write_new(path, encode_keys(kind, keys))
+        _write_new(path, data)
     except FileExistsError:
         raise UsageError(
             f"the {kind} file {path} exists already",
@@ -89,13 +110,10 @@ def create_key_file(path: Path, kind: str, keys: Sequence[bytes]) -> None:
     sync_directory(path.parent)
 
 
-def replace_key_file(path: Path, kind: str, keys: Sequence[bytes]) -> None:
-    """Put a file with these keys in the place of `path`: afterwards it is the old or the new one.
-
-    For rotation only; the caller sees to it that the old versions are among the keys.
-    """
+def replace_private_file(path: Path, data: bytes) -> None:
+    """Put new bytes in the place of `path`, of mode 0600: afterwards it is the old or the new."""
     new = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    _write_new(new, encode_keys(kind, keys))
+    _write_new(new, data)
     new.replace(path)
     sync_directory(path.parent)
 

@@ -138,7 +138,7 @@ class SegmentOpener:
         if self._cipher is None:
             if len(self._pending) < HEADER_BYTES:
                 return b""
-            self._cipher = self._open_header(bytes(self._pending[:HEADER_BYTES]))
+            self._cipher = _open_header(self._data_key, bytes(self._pending[:HEADER_BYTES]))
             del self._pending[:HEADER_BYTES]
         count = max(0, len(self._pending) - 1) // SEALED_SEGMENT_BYTES
         plaintext = []
@@ -146,7 +146,7 @@ class SegmentOpener:
             for index in range(count):
                 start = index * SEALED_SEGMENT_BYTES
                 with pending[start : start + SEALED_SEGMENT_BYTES] as segment:
-                    plaintext.append(self._open(self._cipher, segment, self._number + index))
+                    plaintext.append(_open_segment(self._cipher, segment, self._number + index))
         del self._pending[: count * SEALED_SEGMENT_BYTES]
         self._number += count
         return b"".join(plaintext)
@@ -162,24 +162,81 @@ class SegmentOpener:
             raise IntegrityError("a sealed payload is cut short")
         if len(self._pending) == TAG_BYTES and self._number:
             raise IntegrityError("a sealed payload ends with an empty segment")
-        plaintext = self._open(self._cipher, self._pending, self._number, last=True)
+        plaintext = _open_segment(self._cipher, self._pending, self._number, last=True)
         self._finished = True
         return plaintext
 
-    def _open_header(self, header: bytes) -> AESGCM:
-        magic, salt = header[: len(_MAGIC)], header[len(_MAGIC) : len(_MAGIC) + SALT_BYTES]
-        if magic != _MAGIC:
-            raise IntegrityError("not a sealed payload of a version known here")
-        key, commitment = _stream_key(self._data_key, salt)
-        if not hmac.compare_digest(commitment, header[-_COMMITMENT_BYTES:]):
-            raise IntegrityError("a sealed payload belongs to another key, or its header changed")
-        return AESGCM(key)
 
-    @staticmethod
-    def _open(
-        cipher: AESGCM, segment: bytearray | memoryview, number: int, *, last: bool = False
-    ) -> bytes:
-        try:
-            return cipher.decrypt(_nonce(number, last=last), segment, None)
-        except InvalidTag:
-            raise IntegrityError(f"segment {number} of a payload does not authenticate") from None
+class SegmentAccess:
+    """Opens any range of one sealed payload whose size is known from elsewhere.
+
+    Each byte returned is authenticated, as is its place. That nothing is missing at the end is as
+    sure as `size` is: it must come from where the payload's data key does.
+    """
+
+    def __init__(self, data_key: bytes, header: bytes, size: int) -> None:
+        """`header` is the sealed payload's first HEADER_BYTES, `size` the plaintext's.
+
+        Raises IntegrityError for another key's header or a changed one.
+        """
+        if len(header) != HEADER_BYTES:
+            raise IntegrityError("a sealed payload is cut short")
+        self._cipher = _open_header(data_key, header)
+        self.size = size
+        self._last = max(0, size - 1) // SEGMENT_BYTES
+
+    def covering(self, start: int, stop: int) -> tuple[int, int]:
+        """Which sealed bytes hold the plaintext from `start` to `stop`: whole segments."""
+        first, last = self._segments(start, stop)
+        end = sealed_size(self.size) if last == self._last else _offset(last + 1)
+        return _offset(first), end
+
+    def open(self, start: int, stop: int, sealed: bytes | memoryview) -> bytes:
+        """The plaintext from `start` to `stop`, given what `covering` asked for.
+
+        Raises IntegrityError.
+        """
+        first, last = self._segments(start, stop)
+        plaintext = []
+        with memoryview(sealed) as view:
+            for index, number in enumerate(range(first, last + 1)):
+                at = index * SEALED_SEGMENT_BYTES
+                with view[at : at + SEALED_SEGMENT_BYTES] as segment:
+                    final = number == self._last
+                    plaintext.append(_open_segment(self._cipher, segment, number, last=final))
+        skip = start - first * SEGMENT_BYTES
+        plaintext[-1] = plaintext[-1][: stop - last * SEGMENT_BYTES]
+        plaintext[0] = plaintext[0][skip:]
+        opened = plaintext[0] if len(plaintext) == 1 else b"".join(plaintext)
+        if len(opened) != stop - start:
+            raise IntegrityError("a sealed payload has another size than it should have")
+        return opened
+
+    def _segments(self, start: int, stop: int) -> tuple[int, int]:
+        if not 0 <= start <= stop <= self.size:
+            raise ValueError(f"{start} to {stop} is no range of {self.size} bytes")
+        first = min(start // SEGMENT_BYTES, self._last)
+        return first, max(first, (stop - 1) // SEGMENT_BYTES)
+
+
+def _offset(number: int) -> int:
+    return HEADER_BYTES + number * SEALED_SEGMENT_BYTES
+
+
+def _open_header(data_key: bytes, header: bytes) -> AESGCM:
+    magic, salt = header[: len(_MAGIC)], header[len(_MAGIC) : len(_MAGIC) + SALT_BYTES]
+    if magic != _MAGIC:
+        raise IntegrityError("not a sealed payload of a version known here")
+    key, commitment = _stream_key(data_key, salt)
+    if not hmac.compare_digest(commitment, header[-_COMMITMENT_BYTES:]):
+        raise IntegrityError("a sealed payload belongs to another key, or its header changed")
+    return AESGCM(key)
+
+
+def _open_segment(
+    cipher: AESGCM, segment: bytearray | memoryview, number: int, *, last: bool = False
+) -> bytes:
+    try:
+        return cipher.decrypt(_nonce(number, last=last), segment, None)
+    except (InvalidTag, ValueError):  # ValueError: shorter than a tag
+        raise IntegrityError(f"segment {number} of a payload does not authenticate") from None

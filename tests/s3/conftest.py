@@ -1,0 +1,151 @@
+"""A real server on loopback, with KMS and real clients. What the hop claims is the test's choice."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import boto3
+import pytest
+import trio
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from tlslab import audit, kms, seal
+from tlslab.audit import Trail
+from tlslab.database import Database
+from tlslab.http import Request, Response, serve_http
+from tlslab.iam import AccessKey, Caller, Hop, Identities
+from tlslab.kms import KMS
+from tlslab.seal import Seal
+from tlslab.store.engine import ObjectStore
+from tlslab.store.s3 import S3
+from tlslab.store.tables import metadata as store_tables
+
+REGION = "eu-west-2"
+DOMAIN = "s3.localhost"
+_T = TypeVar("_T")
+
+
+@dataclass
+class Site:
+    """A served store. `secure` is what its hop says of every request."""
+
+    store: ObjectStore
+    kms: KMS
+    identities: Identities
+    port: int = 0
+    secure: bool = True
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def key(self, name: str = "alice") -> AccessKey:
+        account = "444455556666" if name == "mallory" else "111122223333"
+        found = self.identities.user(name, account)
+        assert found is not None
+        return found
+
+    def client(self, name: str = "alice", service: str = "s3", **config: Any) -> Any:
+        key = self.key(name)
+        settings = {"retries": {"max_attempts": 0}, "s3": {"addressing_style": "path"}} | config
+        return boto3.client(  # type: ignore[call-overload]
+            service,
+            endpoint_url=self.url,
+            region_name=REGION,
+            aws_access_key_id=key.id,
+            aws_secret_access_key=key.secret,
+            config=Config(**settings),
+        )
+
+    async def run(self, work: Callable[[Any], _T], name: str = "alice", **config: Any) -> _T:
+        """Do something with a client, in a thread since it blocks."""
+
+        def blocking() -> _T:
+            client = self.client(name, **config)
+            try:
+                return work(client)
+            finally:
+                client.close()
+
+        return await trio.to_thread.run_sync(blocking)
+
+    @staticmethod
+    def refused(work: Callable[[], object]) -> tuple[str, int]:
+        """What a client is refused with: code and status."""
+        code, status, _ = Site.refusal(work)
+        return code, status
+
+    @staticmethod
+    def refusal(work: Callable[[], object]) -> tuple[str, int, str]:
+        """... and the message."""
+        with pytest.raises(ClientError) as error:
+            work()
+        found = error.value.response
+        status = found["ResponseMetadata"]["HTTPStatusCode"]
+        return found["Error"]["Code"], status, found["Error"]["Message"]
+
+    async def bucket(self, name: str, **changes: Any) -> None:
+        """A new bucket of the account."""
+        await self.store.create_bucket(name, owner="111122223333", region=REGION)
+        if changes:
+            await self.store.configure_bucket(name, **changes)
+
+    async def new_key(self, **parameters: Any) -> str:
+        """The ARN of a new KMS key of alice's."""
+        found = await self.invoke("CreateKey", parameters)
+        return str(found["KeyMetadata"]["Arn"])
+
+    async def invoke(self, operation: str, parameters: Mapping[str, Any]) -> Any:
+        """Ask the KMS, as the account's root."""
+        root = self.identities.root("111122223333")
+        assert root is not None
+        caller = Caller(root.principal, root.id, "127.0.0.1", "test", secure=True)
+        return await self.kms.invoke(caller, operation, parameters, region=REGION)
+
+
+@asynccontextmanager
+async def site(
+    directory: Path, *, compat: Literal["ceph"] | None = None, plain: bool = False
+) -> AsyncIterator[Site]:
+    database = Database(
+        str(directory / "state.db"), store_tables, kms.metadata, audit.metadata, seal.metadata
+    )
+    ours = Seal.ephemeral()
+    identities = Identities.generate()
+    keys = KMS(database, ours, Trail(database, ours))
+    store = ObjectStore(database, directory / "files", ours, keys, compat=compat, plain=plain)
+    s3 = S3(store, identities, region=REGION, domains=[DOMAIN], compat=compat)
+    served = Site(store, keys, identities)
+
+    async def handle(request: Request) -> Response:
+        return await s3.handle(request, Hop(served.secure, "127.0.0.1"))
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(
+            partial(trio.serve_tcp, partial(serve_http, handler=handle), 0, host="127.0.0.1")
+        )
+        served.port = listeners[0].socket.getsockname()[1]
+        try:
+            yield served
+        finally:
+            nursery.cancel_scope.cancel()
+            store.close()
+            database.close()
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Site]:
+    async with site(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+async def ceph(tmp_path: Path) -> AsyncIterator[Site]:
+    async with site(tmp_path, compat="ceph") as found:
+        yield found

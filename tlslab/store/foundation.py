@@ -1,0 +1,126 @@
+"""What every part of the store's engine stands on: its database, files, keys and clock."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import trio
+from sqlalchemy import Connection, Row, select
+
+from tlslab.database import Database
+from tlslab.errors import StoreError
+from tlslab.seal import Seal
+from tlslab.store.files import Files
+from tlslab.store.keyring import Keyring
+from tlslab.store.model import Bucket
+from tlslab.store.names import MAX_KEY_BYTES
+from tlslab.store.pieces import blob_path
+from tlslab.store.protection import Protection
+from tlslab.store.records import open_bucket
+from tlslab.store.refusals import Refused
+from tlslab.store.sealed import SealedFacts
+from tlslab.store.tables import buckets
+from tlslab.store.times import microseconds
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore as Backend
+
+    from tlslab.kms import KMS
+
+_THREADS = 8
+"""Disk and cipher work at a time: a few per core keep both busy, more only queue in the kernel."""
+
+_HASH_THREADS = 4
+"""Beside those; a hash never waits for anything but its core."""
+
+_KNOWN_BUCKETS = 1024
+"""Opened settings in memory; they are looked up by their sealed bytes, so they are never stale."""
+
+_T = TypeVar("_T")
+
+
+class Foundation:
+    """Holds what the parts of the engine share. See `tlslab.store.engine.ObjectStore`."""
+
+    def __init__(
+        self,
+        database: Database,
+        files: Files | Backend | Path,
+        seal: Seal,
+        kms: KMS | None = None,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        plain: bool = False,
+        compat: Literal["ceph"] | None = None,
+    ) -> None:
+        """Open a store. It blocks. Raises StoreError if the files cannot be used.
+
+        `database` was opened with this package's tables. `plain` encrypts nothing at rest, whatever
+        requests ask for: only for twins of tests and scenarios that must fail. `compat` "ceph"
+        answers as Ceph's public suite expects where that differs from AWS.
+        """
+        self.database = database
+        self.compat = compat
+        self._now = now
+        self._files = files if isinstance(files, Files) else Files(files, create=True)
+        self._files.make_directory("blobs")
+        self._facts = SealedFacts(None if plain else seal.derive("store facts"))
+        self._keyring = Keyring(database, seal, now)
+        self._protection = Protection(self._keyring, kms, now, plain=plain, compat=compat)
+        self._limiter = trio.CapacityLimiter(_THREADS)
+        self._hashing = ThreadPoolExecutor(_HASH_THREADS, "tlslab-hash")
+        self._uploading: set[str] = set()
+        self._open_settings = lru_cache(_KNOWN_BUCKETS)(partial(open_bucket, self._facts))
+
+    def close(self) -> None:
+        """End its threads. The database stays open. It blocks."""
+        self._hashing.shutdown()
+
+    def _microseconds(self) -> int:
+        return microseconds(self._now())
+
+    async def _in_thread(self, work: Callable[[], _T]) -> _T:
+        return await trio.to_thread.run_sync(work, limiter=self._limiter)
+
+    def _bucket(self, connection: Connection, name: str) -> tuple[int, Bucket]:
+        """A bucket's number and settings. Raises Refused: NoSuchBucket."""
+        row = connection.execute(select(buckets).where(buckets.c.name == name)).first()
+        if row is None:
+            raise Refused("NoSuchBucket", details={"BucketName": name})
+        return row.id, self._opened(row)
+
+    def _opened(self, row: Row[Any]) -> Bucket:
+        """A bucket from its row. Raises IntegrityError."""
+        return self._open_settings(row.name, row.owner, row.settings)
+
+    async def _discard(self, blobs: Iterable[str]) -> None:
+        """Remove blobs that nothing refers to; what cannot be removed is a leftover, no error."""
+
+        def discard() -> None:
+            for blob in gone:
+                with contextlib.suppress(StoreError):
+                    self._files.remove(blob_path(blob))
+
+        gone = list(blobs)
+        if gone:
+            with trio.CancelScope(shield=True):
+                await self._in_thread(discard)
+
+
+def check_key(key: str) -> None:
+    """Raise Refused unless it can be an object's key: 1 to 1,024 bytes of UTF-8."""
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError:
+        raise Refused("InvalidURI") from None
+    if size > MAX_KEY_BYTES:
+        details = {"Size": str(size), "MaxSizeAllowed": str(MAX_KEY_BYTES)}
+        raise Refused("KeyTooLongError", details=details)
+    if not key:
+        raise Refused("InvalidArgument", "A key has at least one character.")

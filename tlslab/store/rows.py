@@ -1,0 +1,164 @@
+"""The SQL of objects: versions found, placed and removed, inside one transaction.
+
+The rules of versioning are here and nowhere else: which version is the newest, what a write
+replaces, what a removal uncovers. The functions know nothing of what the facts mean.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    delete,
+    insert,
+    literal_column,
+    select,
+    update,
+)
+
+from tlslab.store.model import NULL_VERSION, Versioning
+from tlslab.store.tables import objects, parts
+
+_c = objects.c
+FACTS = (_c.key, _c.rank, _c.version, _c.uid, _c.marker, _c.size, _c.modified, _c.blob, _c.facts)
+"""All but a small object's bytes."""
+
+_IS_NULL = _c.version == literal_column("'null'")
+_VERSION_BYTES = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a new version goes: its id and rank. `version` is `null` if it replaces that one."""
+
+    version: str
+    rank: int
+
+
+def newest(
+    connection: Connection, bucket: int, key: str, *, inline: bool = False
+) -> Row[Any] | None:
+    """The newest version of a key, which may be a delete marker."""
+    columns = (*FACTS, _c.inline) if inline else FACTS
+    query = select(*columns).where(_c.bucket == bucket, _c.key == key.encode())
+    return connection.execute(query.order_by(_c.rank).limit(1)).first()
+
+
+def version(
+    connection: Connection, bucket: int, key: str, version_id: str, *, inline: bool = False
+) -> Row[Any] | None:
+    """A version by its id, None if there is none."""
+    columns = (*FACTS, _c.inline) if inline else FACTS
+    query = select(*columns).where(_c.bucket == bucket, _c.key == key.encode())
+    if version_id == NULL_VERSION:
+        row = connection.execute(query.where(_IS_NULL, _c.current.is_(True))).first()
+        return row or connection.execute(query.where(_IS_NULL, _c.current.is_(False))).first()
+    rank = rank_of(version_id)
+    if rank is None:
+        return None
+    return connection.execute(query.where(_c.rank == rank, _c.version == version_id)).first()
+
+
+def rank_of(version_id: str) -> int | None:
+    """The rank that a version's id carries, None if it is no version's id."""
+    try:
+        raw = base64.b64decode(version_id, altchars=b"._", validate=True)
+    except ValueError:
+        return None
+    return -int.from_bytes(raw[:8], "big") if len(raw) == _VERSION_BYTES else None
+
+
+def next_place(newest: Row[Any] | None, versioning: Versioning | None, now: int) -> Place:
+    """Where a version written at `now` goes, in front of what is there."""
+    rank = -now if newest is None else min(-now, newest.rank - 1)
+    if versioning != "Enabled":
+        return Place(NULL_VERSION, rank)
+    raw = (-rank).to_bytes(8, "big") + os.urandom(_VERSION_BYTES - 8)
+    return Place(base64.b64encode(raw, altchars=b"._").decode(), rank)
+
+
+def put(
+    connection: Connection,
+    bucket: int,
+    values: Mapping[str, Any],
+    before: Row[Any] | None,
+    versioning: Versioning | None,
+) -> list[str]:
+    """Put a version in front of `before`, the newest so far; the blobs that nothing refers to now.
+
+    A version with the id `null` replaces the one there may be.
+    """
+    blobs: list[str] = []
+    if before is not None:
+        replaced = None
+        if values["version"] == NULL_VERSION:
+            replaced = before
+            if before.version != NULL_VERSION:
+                replaced = version(connection, bucket, before.key.decode(), NULL_VERSION)
+        if replaced is not None:
+            blobs = _remove(connection, bucket, replaced)
+        if replaced is None or replaced.rank != before.rank:
+            _update(connection, bucket, before.key, before.rank, {"current": False})
+    connection.execute(
+        insert(objects).values(bucket=bucket, current=not values["marker"], **values)
+    )
+    return blobs
+
+
+def remove(connection: Connection, bucket: int, row: Row[Any]) -> list[str]:
+    """Remove a version for good; the blobs that nothing refers to now.
+
+    If it was the newest, the one before it comes to light.
+    """
+    blobs = _remove(connection, bucket, row)
+    uncovered = newest(connection, bucket, row.key.decode())
+    if uncovered is not None and uncovered.rank > row.rank and not uncovered.marker:
+        _update(connection, bucket, row.key, uncovered.rank, {"current": True})
+    return blobs
+
+
+def replace_facts(connection: Connection, bucket: int, values: Mapping[str, Any]) -> None:
+    """Give a version other facts; nothing else of it changes."""
+    _update(connection, bucket, values["key"], values["rank"], {"facts": values["facts"]})
+
+
+def remove_parts(connection: Connection, uid: bytes, *where: ColumnElement[bool]) -> list[str]:
+    """Remove the parts of an upload or object, or some of them; the blobs they had."""
+    removed = delete(parts).where(parts.c.uid == uid, *where).returning(parts.c.blob)
+    return [blob for (blob,) in connection.execute(removed).all() if blob is not None]
+
+
+def known_blobs(connection: Connection, candidates: Iterable[str]) -> set[str]:
+    """Which of these blobs a row refers to."""
+    names = list(candidates)
+    found = set()
+    for column in (objects.c.blob, parts.c.blob):
+        found |= {blob for (blob,) in connection.execute(select(column).where(column.in_(names)))}
+    return found
+
+
+def _remove(connection: Connection, bucket: int, row: Row[Any]) -> list[str]:
+    gone = (
+        delete(objects)
+        .where(_c.bucket == bucket, _c.key == row.key, _c.rank == row.rank)
+        .returning(_c.blob, _c.inline.is_(None).label("elsewhere"))
+    )
+    blob, elsewhere = connection.execute(gone).one()
+    if blob is not None:
+        return [blob]
+    in_parts = elsewhere and not row.marker
+    return remove_parts(connection, row.uid) if in_parts else []
+
+
+def _update(
+    connection: Connection, bucket: int, key: bytes, rank: int, values: Mapping[str, Any]
+) -> None:
+    changed = update(objects).where(_c.bucket == bucket, _c.key == key, _c.rank == rank)
+    connection.execute(changed.values(**values))
