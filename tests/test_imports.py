@@ -30,10 +30,12 @@ TABLE: dict[str, set[str]] = {
     "store": {"kms", "envelope", "database", "iam", "seal", "http"},
     "volume": {"kms", "envelope", "iam"},
     "clientside": {"envelope", "iam", "http", "tls", "pki"},
-    "endpoint": {"store", "kms", "audit", "seal", "iam", "database", "envelope", "http", "net"},
+    "endpoint": {
+        "store", "kms", "audit", "seal", "iam", "database", "envelope", "http", "net", "tls",
+    },
     "lab": {
         "pki", "tls", "http", "net", "envelope", "capture", "proxy", "attack", "endpoint", "store",
-        "kms", "iam", "volume", "clientside",
+        "kms", "audit", "seal", "iam", "volume", "clientside",
     },
     "probe": {"pki", "tls", "proxy", "attack"},
     "report": {"lab", "capture"},

@@ -10,7 +10,7 @@ async def client_side_encryption_trusts_nobody(lab: Lab) -> None:
     """Neither a trusted man in the middle nor the store's operator reads what arrives encrypted."""
     store = await lab.store(encrypted=True)
     shop = await lab.terminating_proxy("shop.test", store)
-    client = lab.client()
+    client = lab.client(user=store.user("alice"))
     mallory = await lab.interceptor(victim=client)
     client.trust(mallory.authority.root)
     operator = lab.disk_thief(store, key_file=True, name="operator")
@@ -18,7 +18,7 @@ async def client_side_encryption_trusts_nobody(lab: Lab) -> None:
     record = lab.canary("customer record")
     key = ApplicationKey.generate()
 
-    await client.put(shop.url("/records"), b"")
+    await store.make_bucket("records")
     sealed = encrypt(record.token, key, context=OBJECT)
     await client.put(shop.url("/records/customer.txt"), sealed)
     answer = await client.get(shop.url("/records/customer.txt"))
@@ -34,14 +34,14 @@ async def server_side_encryption_trusts_the_operator(lab: Lab) -> None:
     """The same without client-side encryption: middle, operator and insider all read."""
     store = await lab.store(encrypted=True)
     shop = await lab.terminating_proxy("shop.test", store)
-    client = lab.client()
+    client = lab.client(user=store.user("alice"))
     mallory = await lab.interceptor(victim=client)
     client.trust(mallory.authority.root)
     operator = lab.disk_thief(store, key_file=True, name="operator")
     insider = lab.insider(store)
     record = lab.canary("customer record")
 
-    await client.put(shop.url("/records"), b"")
+    await store.make_bucket("records")
     await client.put(shop.url("/records/customer.txt"), record)
     await client.get(shop.url("/records/customer.txt"))
 

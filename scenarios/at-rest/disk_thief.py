@@ -9,10 +9,10 @@ async def disk_thief_reads_a_plain_disk(lab: Lab) -> None:
     store = await lab.store(encrypted=False)
     shop = await lab.terminating_proxy("shop.test", store)
     thief = lab.disk_thief(store)
-    client = lab.client()
+    client = lab.client(user=store.user("alice"))
     record = lab.canary("customer record")
 
-    await client.put(shop.url("/records"), b"")
+    await store.make_bucket("records")
     await client.put(shop.url("/records/customer.txt"), record)
 
     lab.expect(thief).saw(record)
@@ -24,10 +24,10 @@ async def disk_thief_gets_ciphertext(lab: Lab) -> None:
     store = await lab.store(encrypted=True)
     shop = await lab.terminating_proxy("shop.test", store)
     thief = lab.disk_thief(store)
-    client = lab.client()
+    client = lab.client(user=store.user("alice"))
     record = lab.canary("customer record")
 
-    await client.put(shop.url("/records"), b"")
+    await store.make_bucket("records")
     await client.put(shop.url("/records/customer.txt"), record)
     await client.get(shop.url("/records/customer.txt"))
 
@@ -41,10 +41,10 @@ async def disk_and_key_thief_reads_all(lab: Lab) -> None:
     store = await lab.store(encrypted=True)
     shop = await lab.terminating_proxy("shop.test", store)
     thief = lab.disk_thief(store, key_file=True)
-    client = lab.client()
+    client = lab.client(user=store.user("alice"))
     record = lab.canary("customer record")
 
-    await client.put(shop.url("/records"), b"")
+    await store.make_bucket("records")
     await client.put(shop.url("/records/customer.txt"), record)
 
     lab.expect(thief).saw(record)

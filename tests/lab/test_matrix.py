@@ -12,12 +12,11 @@ from tlslab.lab import PROTECTIONS, CellValue, Protection, measure
 from tlslab.lab import matrix as columns
 from tlslab.lab.evidence import Matrix
 
-P, M, C, R, N = (
+P, M, C, R = (
     CellValue.PLAINTEXT,
     CellValue.METADATA,
     CellValue.CIPHERTEXT,
     CellValue.REFUSED,
-    CellValue.NOT_BUILT,
 )
 
 EXPECTED = {
@@ -28,12 +27,12 @@ EXPECTED = {
     "TLS verified, rogue root installed": (C, P, R, P, P, P, P, M),
     "mutual TLS":                         (C, P, R, P, P, P, P, M),
     "TLS + SSE-S3":                       (C, P, R, P, C, P, P, M),
-    "TLS + SSE-KMS":                      (N, N, N, N, N, N, N, N),
-    "TLS + SSE-C":                        (N, N, N, N, N, N, N, N),
+    "TLS + SSE-KMS":                      (C, P, R, P, C, C, M, M),
+    "TLS + SSE-C":                        (C, P, R, P, C, C, M, M),
     "TLS + client-side encryption":       (C, C, R, C, C, C, C, M),
 }  # fmt: skip
 
-ALL_UP = Protection("all", encrypted_store=True, clientside=True, mutual=True)
+ALL_UP = Protection("all", at_rest="SSE-S3", clientside=True, mutual=True)
 
 
 async def measured(protection: Protection, folder: Path) -> Matrix:
@@ -52,8 +51,6 @@ async def test_every_cell_has_its_evidence(tmp_path: Path) -> None:
     matrix = await measure(tmp_path)
     for cell in matrix.cells:
         assert cell.reason
-        if cell.value is CellValue.NOT_BUILT:
-            continue
         assert cell.files or cell.value is CellValue.REFUSED
         for file in cell.files:
             assert (tmp_path / file).is_file()
@@ -86,7 +83,7 @@ async def test_a_sighting_points_at_the_secret(tmp_path: Path) -> None:
 async def test_a_defence_on_the_way_decides_its_cell(
     weakening: dict[str, Any], column: str, strong: CellValue, weak: CellValue, tmp_path: Path
 ) -> None:
-    up = Protection("row", encrypted_store=True)
+    up = Protection("row", at_rest="SSE-S3")
     down = replace(up, **weakening)
     assert (await measured(up, tmp_path / "up")).cell("row", column).value is strong
     assert (await measured(down, tmp_path / "down")).cell("row", column).value is weak
@@ -95,7 +92,7 @@ async def test_a_defence_on_the_way_decides_its_cell(
 @pytest.mark.parametrize(
     ("weakening", "column", "strong", "weak"),
     [
-        ({"encrypted_store": False, "clientside": False}, columns.DISK, C, P),
+        ({"at_rest": "plain", "clientside": False}, columns.DISK, C, P),
         ({"clientside": False}, columns.SNIFFER_BEHIND, C, P),
         ({"clientside": False}, columns.MITM_TRUSTED, C, P),
         ({"clientside": False}, columns.DISK_AND_KEY, C, P),
@@ -108,9 +105,3 @@ async def test_a_defence_at_rest_decides_its_cell(
     assert (await measured(ALL_UP, tmp_path / "up")).cell("all", column).value is strong
     down = replace(ALL_UP, **weakening)
     assert (await measured(down, tmp_path / "down")).cell("all", column).value is weak
-
-
-async def test_what_is_not_built_is_not_guessed(tmp_path: Path) -> None:
-    matrix = await measured(Protection("later", built=False), tmp_path)
-    assert {cell.value for cell in matrix.cells} == {CellValue.NOT_BUILT}
-    assert not any(tmp_path.rglob("*.pcapng"))

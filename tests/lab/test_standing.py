@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tlslab.iam import Identities
 from tlslab.lab.standing import StandingLab
 
 
@@ -22,4 +23,6 @@ from tlslab.lab.standing import StandingLab
     ],
 )
 def test_the_url_is_one_that_reaches_it(ip: str, url: str) -> None:
-    assert StandingLab(Path("ca.pem"), (ip, 8443), Path("state")).https_url == url
+    user = Identities.generate().keys[0]
+    lab = StandingLab(Path("ca.pem"), (ip, 8443), Path("state"), "eu-west-2", user)
+    assert lab.https_url == url

@@ -42,14 +42,13 @@ COLUMNS = [
     "thief of disk and key file",
     "reader of the logs",
 ]
-VALUES = ["PPPPPPP", "CPPPPPM", "CPRPPPM", "CPPPPPM", "CPRRPPM", "CPRPCPM", "NNNNNNN", "NNNNNNN"]
+VALUES = ["PPPPPPP", "CPPPPPM", "CPRPPPM", "CPPPPPM", "CPRRPPM", "CPRPCPM", "CPRPCCM", "CPRPCCM"]
 VALUES.append("CCRCCCM")
 LETTERS = {
     "P": CellValue.PLAINTEXT,
     "M": CellValue.METADATA,
     "C": CellValue.CIPHERTEXT,
     "R": CellValue.REFUSED,
-    "N": CellValue.NOT_BUILT,
 }
 HOSTILE = "<script>alert(1)</script>\"'&amp;\x1b[31m\u202e\ud800\x00[bold red]x[/]"
 SCRIPT = '''"""A sniffer on the path of a TLS connection reads no byte of the payload."""
@@ -110,9 +109,7 @@ def refusal() -> Refusal:
 
 def _cell(row: str, column: str, letter: str) -> Cell:
     value = LETTERS[letter]
-    files: tuple[str, ...] = (
-        () if letter == "N" else (f"captures/{ROWS.index(row)}-{COLUMNS.index(column)}.pcapng",)
-    )
+    files = (f"captures/{ROWS.index(row)}-{COLUMNS.index(column)}.pcapng",)
     disk = "disk" in column
     return Cell(
         row=row,
@@ -123,7 +120,6 @@ def _cell(row: str, column: str, letter: str) -> Cell:
             "M": "method, path and sizes, but no canary in 2 files",
             "C": "18,402 bytes held, no canary in any of 9 encodings",
             "R": "the client refused the interceptor's certificate",
-            "N": "this protection is not built yet",
         }[letter],
         sighting=(sighting("store/objects/7f3a.bin", None) if disk else sighting(files[0]))
         if letter == "P"

@@ -109,6 +109,12 @@ def _as_json(lab: StandingLab) -> str:
             "port": lab.address[1],
             "bucket_url": f"{lab.https_url}{BUCKET}/",
             "state_dir": str(lab.state),
+            "s3_url": lab.https_url.rstrip("/"),
+            "kms_url": lab.https_url.rstrip("/"),
+            "region": lab.region,
+            "access_key_id": lab.user.id,
+            "secret_access_key": lab.user.secret,
+            "account": lab.user.principal.account,
         }
     )
 
@@ -116,6 +122,7 @@ def _as_json(lab: StandingLab) -> str:
 def _how_to_use(lab: StandingLab, temporary: bool) -> str:
     ca, url = quote(str(lab.ca)), lab.https_url
     host = url.removeprefix("https://").rstrip("/")
+    identities = quote(str(lab.state / "identities.toml"))
     kept = "removed when the lab ends; keep it with --state DIR" if temporary else "kept"
     return f"""\
 The lab is up: TLS ends at a proxy, behind it a store encrypts what you put there.
@@ -131,6 +138,16 @@ openssl   openssl s_client -connect {host} -servername localhost \\
               -CAfile {ca} -verify_return_error </dev/null
 browser   import the root CA as an authority, then open {url}
 disk      grep -r hello {quote(str(lab.state / "disk"))}   (finds nothing: it is encrypted)
+
+S3 and KMS, for the AWS CLI, boto3 and others (as {lab.user.principal.name}; more in {identities}):
+
+  export AWS_ENDPOINT_URL={url.rstrip("/")}
+  export AWS_CA_BUNDLE={ca}
+  export AWS_REGION={lab.region} AWS_DEFAULT_REGION={lab.region}
+  export AWS_ACCESS_KEY_ID={lab.user.id}
+  export AWS_SECRET_ACCESS_KEY={lab.user.secret}
+  aws s3 cp /etc/hostname s3://{BUCKET}/   or, without the exports for address and CA:
+  aws --endpoint-url {url.rstrip("/")} --ca-bundle {ca} s3 ls
 
 Ctrl-C ends it."""
 

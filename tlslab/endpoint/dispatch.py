@@ -107,7 +107,9 @@ class Dispatch:
             body=body,
         )
         if found.key is None:
-            raise SignatureError("AccessDenied", "Missing Authentication Token")
+            raise SignatureError(
+                "MissingAuthenticationToken", "Request is missing Authentication Token"
+            )
         return found
 
 

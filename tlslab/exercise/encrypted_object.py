@@ -40,10 +40,10 @@ class WhichIsEncrypted(Exercise):
         secrets.SystemRandom().shuffle(order)
         word = ""
         async with open_lab(folder, "lab") as lab:
-            client = lab.client()
             for disk, encrypted in zip(order, (True, False), strict=True):
                 store = await lab.store(f"{disk}.test", encrypted=encrypted)
-                await store.objects.create_bucket("letters")
+                await store.make_bucket("letters")
+                client = lab.client(disk, user=store.user("alice"))
                 word = lab.canary("code word").text
                 letter = f"Dear friend,\n{'nothing new from here. ' * 200}\ncode word: {word}\n"
                 await client.put(store.url("/letters/letter.txt"), letter.encode())

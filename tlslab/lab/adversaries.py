@@ -18,15 +18,15 @@ from pathlib import Path
 import trio
 
 from tlslab.capture import Canary, facts, read_capture, search_capture, search_file, write_pcapng
+from tlslab.endpoint import StateFolder
 from tlslab.errors import ScenarioError, TlslabError
 from tlslab.lab.evidence import Holding, PartyRecord, Sighting
+from tlslab.lab.object_store import Store, opened_with_its_key
 from tlslab.lab.parties import Party, Service
-from tlslab.lab.services import Store
 from tlslab.net import Chunk, Connection, Direction, Endpoint, Flow, Kind
 from tlslab.pki import Authority, Credential
 from tlslab.proxy import InterceptingProxy
 from tlslab.proxy.leaves import Disguise
-from tlslab.store import RootKey, read_objects
 from tlslab.tls import ClientPolicy, HandshakeFailure, TLSFacts
 from tlslab.tls.hello import ClientHello
 
@@ -252,7 +252,10 @@ class Interceptor(Adversary):
 
 
 class DiskThief(Adversary):
-    """Carries the store's disk away, with or without the file that holds its root key."""
+    """Carries the store's disk away, with or without the root of trust that opens it.
+
+    The disk of the KMS is another one, elsewhere.
+    """
 
     kind = "thief"
 
@@ -263,18 +266,23 @@ class DiskThief(Adversary):
         self._with_key = key_file
 
     async def take(self, folder: Path) -> list[Path]:
-        """Copy every file of the disk; with a key file, open every object too."""
-        disk = Path(shutil.copytree(self._store.disk, folder / "disk"))
-        stolen = [path for path in sorted(disk.rglob("*")) if path.is_file()]
-        if self._with_key and self._store.key_file is not None:
-            key_file = Path(shutil.copy2(self._store.key_file, folder / "root.key"))
-            for number, (_, data) in enumerate(read_objects(disk, RootKey.load(key_file)), 1):
+        """Copy every file of the disk; with the key, open every object that it opens."""
+        loot = StateFolder(folder)
+        shutil.copytree(self._store.disk, loot.disk)
+        stolen = [path for path in sorted(loot.disk.rglob("*")) if path.is_file()]
+        if self._with_key and self._store.key_files:
+            for path in self._store.key_files:
+                shutil.copy2(path, folder)
+            for number, data in enumerate(await opened_with_its_key(loot), 1):
                 stolen.append(_written(folder / f"opened-{number}", data))
         return stolen
 
 
 class Insider(Adversary):
-    """May read every object through the store's front door, as many employees may."""
+    """May read every bucket through the store's front door, as many employees may.
+
+    It is the store's `bob`: by the account's policies he may use no key of the KMS.
+    """
 
     kind = "insider"
 
@@ -283,13 +291,14 @@ class Insider(Adversary):
         self._store = store
 
     async def take(self, folder: Path) -> list[Path]:
-        """Get every object from the store's own service."""
-        objects = self._store.objects
+        """Ask for every object, signed; write down what comes, refusals included."""
         taken: list[Path] = []
-        for bucket in await objects.buckets():
-            for info in await objects.list(bucket):
-                _, body = await objects.get(bucket, info.key)
-                taken.append(_written(folder / f"object-{len(taken) + 1}", await body.read()))
+        async with self._store.reopened() as store:
+            bob = store.user("bob")
+            for path in await store.paths():
+                answer = await store.at_the_front_door("GET", path, bob)
+                kind = "object" if answer.status == 200 else "refusal"
+                taken.append(_written(folder / f"{kind}-{len(taken) + 1}", answer.body))
         return taken
 
 

@@ -16,10 +16,10 @@ from tlslab.lab.adversaries import DiskThief, Insider, Interceptor, LogReader, S
 from tlslab.lab.client import Client
 from tlslab.lab.early_data import Replayer
 from tlslab.lab.key_holders import KeyLogReader, QuantumComputer, ServerKeyThief, SessionThief
+from tlslab.lab.object_store import Store
 from tlslab.lab.on_path import Tamperer
 from tlslab.lab.onlookers import Onlooker, Subject
 from tlslab.lab.parties import Party, Service
-from tlslab.lab.services import Store
 from tlslab.lab.stage import Stage
 from tlslab.pki import Authority, Credential
 from tlslab.pki.faults import FaultyServer

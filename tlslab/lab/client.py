@@ -16,7 +16,9 @@ from cryptography import x509
 
 from tlslab.capture import Canary
 from tlslab.http import Headers, HTTPClient, PeerGone, WebSocketClosed, websocket_client
+from tlslab.iam import AccessKey
 from tlslab.lab.parties import Party
+from tlslab.lab.s3_client import signed
 from tlslab.lab.url import URL
 from tlslab.lab.witness import Conversation, WatchedStream, request_line
 from tlslab.net import Connection
@@ -42,6 +44,7 @@ again and again (which RFC 8446 appendix C.4 advises against)."""
 class Client(Party):
     """A client that does what its policy says: a careful one, or one that is not.
 
+    With an access key as `user` it signs what it sends, as clients of S3 do.
     `sessions` are those it keeps to resume, by host. Nothing is verified anew on resumption, so
     they are forgotten when the policy changes; unless `forgets_sessions` is false, as with clients
     that read the trust store when they start.
@@ -49,6 +52,7 @@ class Client(Party):
 
     policy: ClientPolicy
     received: list[bytes] = field(default_factory=list)
+    user: AccessKey | None = None
     resumption: Resumption = "never"
     forgets_sessions: bool = True
     sessions: dict[str, Session] = field(default_factory=dict, repr=False)
@@ -80,17 +84,19 @@ class Client(Party):
         if self.forgets_sessions:
             self.sessions.clear()
 
-    async def get(self, url: str) -> Answer:
+    async def get(self, url: str, *, headers: Headers | None = None) -> Answer:
         """GET a URL."""
-        return await self.request("GET", url)
+        return await self.request("GET", url, headers=headers)
 
     async def post(self, url: str, body: bytes | Canary) -> Answer:
         """POST a body to a URL."""
         return await self.request("POST", url, body)
 
-    async def put(self, url: str, body: bytes | Canary) -> Answer:
+    async def put(
+        self, url: str, body: bytes | Canary, *, headers: Headers | None = None
+    ) -> Answer:
         """PUT a body at a URL."""
-        return await self.request("PUT", url, body)
+        return await self.request("PUT", url, body, headers=headers)
 
     async def request(
         self, method: str, url: str, body: bytes | Canary = b"", *, headers: Headers | None = None
@@ -107,6 +113,8 @@ class Client(Party):
             self._tell(peer, text, "http", to)
             self.journal.said(self.name, to.host, request_line(method, to.target) + data)
             fields = [*(headers or ()), *self.authorization(stream)]
+            if self.user is not None:
+                fields = signed(self.user, method, to, fields, data)
             response = await http.request(method, to.target, headers=fields, body=data or None)
             content = await response.read()
             self.journal.heard(self.name, to.host, content)

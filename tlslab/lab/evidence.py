@@ -27,7 +27,6 @@ class CellValue(enum.Enum):
     METADATA = "metadata only"
     CIPHERTEXT = "ciphertext only"
     REFUSED = "refused"
-    NOT_BUILT = "not built yet"
 
 
 @dataclass(frozen=True)

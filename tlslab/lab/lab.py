@@ -9,7 +9,7 @@ nursery in which every server runs and collects the evidence at the end.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,8 +84,8 @@ async def open_lab(
     folder = run / name
     folder.mkdir(parents=True, exist_ok=True)
     network, ca = network or LoopbackNetwork(), ca or Authority.create("tlslab")
-    async with trio.open_nursery() as connections:
+    async with AsyncExitStack() as kept_open, trio.open_nursery() as connections:
         async with trio.open_nursery() as listeners:
-            yield Lab(listeners, connections, run, folder, network, ca)
+            yield Lab(listeners, connections, kept_open, run, folder, network, ca)
             listeners.cancel_scope.cancel()
         connections.cancel_scope.deadline = trio.current_time() + DRAIN

@@ -13,17 +13,19 @@ from dataclasses import replace
 from typing import Unpack
 
 from tlslab.capture import Canary
+from tlslab.endpoint import StateFolder, open_backend
+from tlslab.iam import AccessKey, Identities
 from tlslab.lab.ca_services import CAService, CAServices, services_for
 from tlslab.lab.client import Client, Resumption
 from tlslab.lab.early_data import EARLY_DATA_SIZE, EarlyClient, EarlyServer, Replays
 from tlslab.lab.judge import Checks, FirstUse, judged
+from tlslab.lab.object_store import Store
 from tlslab.lab.parties import Service
-from tlslab.lab.services import Server, Store, TerminatingEdge
+from tlslab.lab.services import Server, TerminatingEdge
 from tlslab.lab.stage import ClientCertificate, Stage
 from tlslab.pki import KeyType, TrustStore
 from tlslab.pki.faults import Fault, FaultyServer, build
 from tlslab.pki.revocation import Revocations
-from tlslab.store import open_store
 from tlslab.tls import AnyVersion, ClientPolicy, ServerPolicy, Version
 from tlslab.tls.context import context_for
 
@@ -51,16 +53,17 @@ class MainCast(Stage):
         system_store: bool = False,
         environment: Mapping[str, str] | None = None,
         trust: TrustStore | None = None,
+        user: AccessKey | None = None,
         **checks: Unpack[Checks],
     ) -> Client:
         """A client that verifies chain and name, unless told not to, by the lab's CA or `trust`.
 
-        `certificate` gives it one of the lab's CA, in its own name or the one given. With
-        `first_use` it knows no CA and trusts whatever key it saw first; with `system_store` it goes
-        by the operating system's roots, as OpenSSL finds them in the `environment` that it was
-        started in. What it checks beyond
-        (revocation, pins, a stricter policy) is explained at `judge.Checks`, `resumption` and
-        `forgets_sessions` at `Client`, the rest at `ClientPolicy`.
+        With a store's `user` it signs its requests. `certificate` gives it one of the lab's CA, in
+        its own name or the one given. With `first_use` it knows no CA and trusts whatever key it
+        saw first; with `system_store` it goes by the operating system's roots, as OpenSSL finds
+        them in the `environment` that it was started in. What it checks beyond (revocation, pins, a
+        stricter policy) is explained at `judge.Checks`, `resumption` and `forgets_sessions` at
+        `Client`, the rest at `ClientPolicy`.
         """
         subject = certificate if isinstance(certificate, str) else f"{name}.test"
         policy = ClientPolicy(
@@ -79,6 +82,7 @@ class MainCast(Stage):
         )
         client = Client(
             policy=policy,
+            user=user,
             resumption=resumption,
             forgets_sessions=forgets_sessions,
             **self._basics(name),
@@ -158,21 +162,22 @@ class MainCast(Stage):
     async def store(
         self, name: str = "store.test", *, encrypted: bool = True, tls: bool = False
     ) -> Store:
-        """An object store with its disk in the lab's folder, listening when this returns.
+        """An object store with its disks in the lab's folder, listening when this returns.
 
-        `encrypted` is server-side encryption with a key that the store manages (SSE-S3).
+        `encrypted`: what comes without instructions is encrypted with a key that the store manages
+        (SSE-S3). Otherwise nothing is, as if there were no such thing.
         """
-        disk = self.folder / name / "disk"
-        disk.mkdir(parents=True)
-        key_file = self.folder / name / "root.key" if encrypted else None
-        objects = open_store(disk, root_key_file=key_file)
+        state = StateFolder(self.folder / name)
+        root = await state.open_root_of_trust()
+        settings = state.settings(root, Identities.generate(), plain=not encrypted)
+        backend = await self._kept_open.enter_async_context(open_backend(settings, create=True))
         policy = self.server_policy(name) if tls else None
         store = Store(
             policy=policy,
             port=_port(None, policy),
-            objects=objects,
-            disk=disk,
-            key_file=key_file,
+            state=state,
+            settings=settings,
+            backend=backend,
             **self._basics(name),
         )
         await self.start(store)
@@ -198,6 +203,7 @@ class MainCast(Stage):
             port=_port(port, policy),
             upstream=upstream,
             upstream_policy=upstream_policy,
+            proxy_key=upstream.proxy_key if isinstance(upstream, Store) else None,
             **self._basics(name),
         )
         await self.start(edge)

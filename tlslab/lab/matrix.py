@@ -12,17 +12,21 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import trio
 
 from tlslab.clientside import ApplicationKey, decrypt, encrypt
 from tlslab.errors import HTTPError, ScenarioError, TlslabError
+from tlslab.http import Headers
 from tlslab.lab import verdict
 from tlslab.lab.adversaries import Adversary
 from tlslab.lab.client import Client
-from tlslab.lab.evidence import Cell, CellValue, Matrix
+from tlslab.lab.evidence import Cell, Matrix
 from tlslab.lab.lab import Lab, open_lab
-from tlslab.lab.services import Store, TerminatingEdge
+from tlslab.lab.object_store import Store
+from tlslab.lab.s3_client import CustomerKey
+from tlslab.lab.services import TerminatingEdge
 from tlslab.pki import Authority
 
 PAYLOAD = 4096
@@ -50,18 +54,21 @@ COLUMNS = (
 )
 
 
+AtRest: TypeAlias = Literal["plain", "SSE-S3", "SSE-KMS", "SSE-C"]
+"""What the store does with what it is given."""
+
+
 @dataclass(frozen=True)
 class Protection:
-    """A row: which defences are up. `built` is False for what this version cannot measure yet."""
+    """A row: which defences are up."""
 
     name: str
     tls: bool = True
     verified: bool = True
     rogue_root: bool = False
     mutual: bool = False
-    encrypted_store: bool = False
+    at_rest: AtRest = "plain"
     clientside: bool = False
-    built: bool = True
 
     @property
     def slug(self) -> str:
@@ -75,9 +82,9 @@ PROTECTIONS = (
     Protection("TLS verified"),
     Protection("TLS verified, rogue root installed", rogue_root=True),
     Protection("mutual TLS", mutual=True),
-    Protection("TLS + SSE-S3", encrypted_store=True),
-    Protection("TLS + SSE-KMS", built=False),
-    Protection("TLS + SSE-C", built=False),
+    Protection("TLS + SSE-S3", at_rest="SSE-S3"),
+    Protection("TLS + SSE-KMS", at_rest="SSE-KMS"),
+    Protection("TLS + SSE-C", at_rest="SSE-C"),
     Protection("TLS + client-side encryption", clientside=True),
 )
 
@@ -111,10 +118,6 @@ async def measure(
 
 
 async def _measure_row(protection: Protection, run: Path, on_cell: OnCell) -> None:
-    if not protection.built:
-        for column in COLUMNS:
-            on_cell(Cell(protection.name, column, CellValue.NOT_BUILT, "not built yet"))
-        return
     await _watched(protection, run, on_cell)
     await _intercepted(protection, run, on_cell, MITM_UNKNOWN)
     await _intercepted(protection, run, on_cell, MITM_TRUSTED)
@@ -179,13 +182,15 @@ class Stage:
     store: Store
     rogue: Authority | None
     key: ApplicationKey | None
+    headers: Headers
     secret: bytes
 
     @classmethod
     async def set_up(cls, lab: Lab, protection: Protection) -> Stage:
         """Put the parties in place, with exactly the defences that `protection` names."""
-        store = await lab.store(encrypted=protection.encrypted_store)
-        await store.objects.create_bucket(BUCKET)
+        store = await lab.store(encrypted=protection.at_rest != "plain")
+        kms_key = await store.kms_key("records") if protection.at_rest == "SSE-KMS" else None
+        await store.make_bucket(BUCKET, encryption=kms_key)
         edge = await lab.terminating_proxy(
             "shop.test",
             store,
@@ -196,27 +201,34 @@ class Stage:
             verify_chain=protection.verified,
             verify_name=protection.verified,
             certificate=protection.mutual,
+            user=store.user("alice"),
         )
         rogue = None
         if protection.rogue_root:
             rogue = Authority.create("rogue root")
             client.trust(rogue.root)
         key = ApplicationKey.generate() if protection.clientside else None
+        customer_key = CustomerKey.generate() if protection.at_rest == "SSE-C" else None
         payload = lab.canary("customer record").token
-        return cls(client, edge, store, rogue, key, payload.ljust(PAYLOAD, b"."))
+        return cls(
+            client, edge, store, rogue, key,
+            [] if customer_key is None else customer_key.headers,
+            payload.ljust(PAYLOAD, b"."),
+        )  # fmt: skip
 
     async def put_secret(self) -> None:
         """The client stores the secret through the proxy."""
         body = self.secret
         if self.key is not None:
             body = encrypt(body, self.key, context=CONTEXT)
-        answer = await self.client.put(self.edge.url(OBJECT), body)
+        answer = await self.client.put(self.edge.url(OBJECT), body, headers=self.headers)
         if answer.status >= 300:
             raise HTTPError(f"the store answered {answer.status} to the upload")
 
     async def get_secret(self) -> bool:
         """Whether the client gets back what it stored."""
-        body = (await self.client.get(self.edge.url(OBJECT))).body
+        answer = await self.client.get(self.edge.url(OBJECT), headers=self.headers)
+        body = answer.body
         if self.key is not None:
             body = decrypt(body, self.key, context=CONTEXT)
         return body == self.secret

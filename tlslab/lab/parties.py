@@ -145,13 +145,16 @@ class Service(Party):
 
     async def serve(self, connection: Connection) -> None:
         """Serve one client; what kind of service this is."""
-        stream: trio.abc.Stream = connection
-        if self.policy is not None:
-            tls = TLSStream.server(connection, self._choice(self.policy), keylog=self.keylog)
-            await self.handshake(tls, connection.flow.client.name, began=False)
-            stream = self.watched(tls, connection.flow.client.name)
-        async with stream:
+        async with await self.terminated(connection) as stream:
             await self.serve_stream(stream, connection.flow.client.name)
+
+    async def terminated(self, connection: Connection) -> trio.abc.Stream:
+        """What comes out of TLS, or came without it. Raises HandshakeFailure."""
+        if self.policy is None:
+            return connection
+        tls = TLSStream.server(connection, self._choice(self.policy), keylog=self.keylog)
+        await self.handshake(tls, connection.flow.client.name, began=False)
+        return self.watched(tls, connection.flow.client.name)
 
     def _choice(self, policy: ServerPolicy) -> ServerChoice:
         return (lambda name: policy if name == self.name else None) if self.strict_name else policy

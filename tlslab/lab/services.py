@@ -1,4 +1,4 @@
-"""The services of a lab: web servers, TLS-terminating proxies, and object stores' HTTP faces.
+"""The services of a lab: web servers and TLS-terminating proxies.
 
 Each says what a `Service` does with what comes out of TLS. What they serve is their own business,
 who the clients are is not: services of single lessons that care are built on these.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 import trio
 
@@ -17,10 +17,9 @@ from tlslab.http import Request, Response, Upgrade, WebSocketClosed, serve_http
 from tlslab.lab.parties import Service
 from tlslab.lab.witness import as_bytes, request_line
 from tlslab.net import Connection
+from tlslab.net.forwarded import Forwarded, announce
 from tlslab.proxy import TerminatingProxy
-from tlslab.store import ObjectStore
-from tlslab.store.face import handler as store_handler
-from tlslab.tls import ClientPolicy, HandshakeFailure
+from tlslab.tls import ClientPolicy, HandshakeFailure, TLSFacts
 
 MAX_KEPT = 1 << 20
 """Bytes of each request's body that a server of the lab keeps, to tell what it received."""
@@ -98,22 +97,35 @@ class TerminatingEdge(Service):
     """A TLS-terminating proxy in front of `upstream`; plain HTTP passes through it likewise.
 
     `upstream_policy` is its TLS towards the upstream, or None for "TLS added and removed here".
+    With `proxy_key`, which it shares with the upstream, it tells where its clients come from and
+    whether they came over TLS.
     """
 
     upstream: Service
     upstream_policy: ClientPolicy | None = None
+    proxy_key: bytes | None = field(default=None, repr=False)
 
     kind = "proxy"
 
     async def serve(self, connection: Connection) -> None:
         """Terminate TLS and pass on what comes out of it."""
-        peer = connection.flow.client.name
+        client = connection.flow.client
+        peer, version = client.name, None
+
+        def handshake(facts: TLSFacts) -> None:
+            nonlocal version
+            version = facts.version
+            self.journal.handshake(self.name, peer, facts, began=False)
+
+        async def connect_upstream() -> trio.abc.Stream:
+            return await self._connect_upstream(Forwarded(connection.source, client.port, version))
+
         proxy = TerminatingProxy(
             policy=self.policy,
-            connect_upstream=self._connect_upstream,
+            connect_upstream=connect_upstream,
             keylog=self.keylog,
             on_exchange=self.log,
-            on_handshake=lambda facts: self.journal.handshake(self.name, peer, facts, began=False),
+            on_handshake=handshake,
         )
         try:
             await proxy.serve(connection)
@@ -121,24 +133,9 @@ class TerminatingEdge(Service):
             self.journal.refused(self.name, peer, error)
             raise
 
-    async def _connect_upstream(self) -> trio.abc.Stream:
-        return await self.connect(self.upstream.name, self.upstream.port, self.upstream_policy)
-
-
-@dataclass(kw_only=True)
-class Store(Service):
-    """An object store's HTTP face, over the service it is the face of.
-
-    `disk` is the folder in which the objects lie, `key_file` the file with the root key (None: the
-    disk is plain).
-    """
-
-    objects: ObjectStore
-    disk: Path
-    key_file: Path | None
-
-    kind = "store"
-
-    async def serve_stream(self, stream: trio.abc.Stream, peer: str) -> None:
-        """HTTP, translated to the store."""
-        await serve_http(stream, store_handler(self.objects), on_exchange=self.log)
+    async def _connect_upstream(self, client: Forwarded) -> trio.abc.Stream:
+        upstream = self.upstream
+        stream = await self.connect(upstream.name, upstream.port, self.upstream_policy)
+        if self.proxy_key is not None:
+            await stream.send_all(announce(client, self.proxy_key, now=datetime.now(UTC)))
+        return stream

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -49,6 +50,7 @@ class Stage:
 
     _listeners: trio.Nursery
     _connections: trio.Nursery
+    _kept_open: AsyncExitStack
     _run: Path
     folder: Path
     network: Network

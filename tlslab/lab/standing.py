@@ -6,18 +6,23 @@ that may be used again. What happens is told as it happens and not kept.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tlslab.endpoint import StateFolder, open_backend
+from tlslab.iam import AccessKey
 from tlslab.lab.journal import Journal
 from tlslab.lab.lab import open_lab
-from tlslab.lab.services import Store, TerminatingEdge
+from tlslab.lab.object_store import Store
+from tlslab.lab.services import TerminatingEdge
 from tlslab.pki import CADirectory
-from tlslab.store import open_store
+from tlslab.store.refusals import Refused
 from tlslab.tls import ServerPolicy
 
 BUCKET = "demo"
@@ -25,8 +30,30 @@ BUCKET = "demo"
 
 EDGE, STORE = "edge.test", "store.test"
 
-NAMES = ("localhost", "127.0.0.1", "::1", EDGE)
+DOMAINS = ("s3.localhost", EDGE)
+"""Whose subdomains are buckets: `demo.s3.localhost`, in S3's virtual-host style. (A wildcard for
+all of `localhost` would cover a top-level domain, which clients refuse.)"""
+
+NAMES = ("localhost", "127.0.0.1", "::1", *DOMAINS, *(f"*.{domain}" for domain in DOMAINS))
 """What the proxy's certificate is always for: how clients on this machine reach it."""
+
+OPEN_HERE = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Sid": "WhoeverIsOnThisMachine",
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListBucket"],
+            "Resource": [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"],
+            "Condition": {
+                "IpAddress": {"aws:SourceIp": ["127.0.0.0/8", "::1/128"]},
+                "Bool": {"aws:SecureTransport": "true"},
+            },
+        }
+    ],
+}
+"""The first bucket's policy: a first try needs no signature. Everything else needs one."""
 
 KEPT_LOG_LINES = 1000
 """Lines of the access log held in memory; older ones are forgotten."""
@@ -34,11 +61,16 @@ KEPT_LOG_LINES = 1000
 
 @dataclass(frozen=True)
 class StandingLab:
-    """A running lab. `ca` is the root's PEM file; `address` where the proxy really listens."""
+    """A running lab. `ca` is the root's PEM file; `address` where the proxy really listens.
+
+    `user` signs requests to S3 and KMS, for `region`.
+    """
 
     ca: Path
     address: tuple[str, int]
     state: Path
+    region: str
+    user: AccessKey
 
     @property
     def https_url(self) -> str:
@@ -59,21 +91,21 @@ async def standing_lab(
 ) -> AsyncIterator[StandingLab]:
     """A lab with its state in `state`, running inside the block.
 
-    A CA, a store and its key found there are used again. `names` are further ones for the proxy's
+    A CA, a store and its keys found there are used again. `names` are further ones for the proxy's
     certificate. `journal` makes the journal that is told what happens. Raises UsageError for a
     state that cannot be used, NetworkError for an address that cannot.
     """
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    kept = StateFolder(state)
+    root = await kept.open_root_of_trust()
+    settings = kept.settings(root, kept.open_identities(), domains=DOMAINS)
     folder = state / "ca"
     ca = CADirectory(folder) if folder.exists() else CADirectory.init(folder)
     authority = ca.authority()
-    disk = state / "disk"
-    disk.mkdir(exist_ok=True)
-    objects = open_store(disk, root_key_file=state / "root.key")
-    if BUCKET not in await objects.buckets():
-        await objects.create_bucket(BUCKET)
 
-    async with open_lab(state, ".", ca=authority) as lab:
+    async with (
+        open_backend(settings, create=True) as backend,
+        open_lab(state, ".", ca=authority) as lab,
+    ):
         told = journal(lab.journal.clock)
         store = Store(
             host=lab.network.host(STORE),
@@ -82,11 +114,13 @@ async def standing_lab(
             port=80,
             policy=None,
             access_log=deque(maxlen=KEPT_LOG_LINES),
-            objects=objects,
-            disk=disk,
-            key_file=state / "root.key",
+            state=kept,
+            settings=settings,
+            backend=backend,
+            proxy_key=kept.open_proxy_key(),
         )
         await lab.start(store)
+        await _demo_bucket(store)
         wanted = (*NAMES, *names)
         if not ipaddress.ip_address(bind_address).is_unspecified:
             wanted += (bind_address,)
@@ -98,7 +132,21 @@ async def standing_lab(
             policy=ServerPolicy(credential=authority.issue(*dict.fromkeys(wanted))),
             access_log=deque(maxlen=KEPT_LOG_LINES),
             upstream=store,
+            proxy_key=store.proxy_key,
         )
         await lab.start(edge, bind_port=bind_port, bind_address=bind_address)
         assert edge.address is not None
-        yield StandingLab(ca=folder / "root.pem", address=edge.address, state=state)
+        yield StandingLab(
+            ca=folder / "root.pem",
+            address=edge.address,
+            state=state,
+            region=settings.regions[0],
+            user=store.user("alice"),
+        )
+
+
+async def _demo_bucket(store: Store) -> None:
+    """The first bucket. Whoever is on this machine may use it, by a policy as S3 has them."""
+    with contextlib.suppress(Refused):  # it is there already
+        await store.make_bucket(BUCKET)
+        await store.backend.store.configure_bucket(BUCKET, policy=json.dumps(OPEN_HERE))

@@ -70,6 +70,7 @@ class LoopbackConnection(Connection):
         self._wire = wire
         self._sends = sends
         self._peer_is_ours = peer_is_ours
+        self._peer_address = str(transport.socket.getpeername()[0])
         self.flow = wire.flow
         self.reached = wire.reached
 
@@ -90,6 +91,11 @@ class LoopbackConnection(Connection):
             kind = Kind.DATA if data else Kind.CLOSED
             self._wire.carry(self._sends.opposite, data, kind)
         return data
+
+    @property
+    def source(self) -> str:
+        """The client's IP address: in the lab, or the real one of a process outside of it."""
+        return super().source if self._peer_is_ours else self._peer_address
 
     async def send_eof(self) -> None:
         """End this direction; the other goes on."""

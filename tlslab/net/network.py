@@ -41,6 +41,11 @@ class Connection(trio.abc.HalfCloseableStream):
         """Whom the client wanted to reach."""
         return self.flow.server
 
+    @property
+    def source(self) -> str:
+        """The client's IP address: in the lab, or the real one of a process outside of it."""
+        return self.flow.client.address
+
 
 @dataclass(frozen=True)
 class Host:

@@ -36,9 +36,6 @@ CELL_MARKS = {
     CellValue.REFUSED: Mark(
         "refused", "⊘", "/", "refused", "refused", "the connection did not come about"
     ),
-    CellValue.NOT_BUILT: Mark(
-        "not-built", "·", ".", "not built yet", "unbuilt", "not measured, and not guessed"
-    ),
 }
 NOT_MEASURED = Mark("not-built", "·", ".", "not measured", "unknown", "no cell was recorded")
 
