@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tlslab.clientside import ApplicationKey, decrypt, encrypt
-from tlslab.envelope import SEGMENT_BYTES
+from tlslab.envelope import SEGMENT_BYTES, create_key_file
 from tlslab.errors import IntegrityError, UsageError
-from tlslab.store import RootKey
 
 KEY = ApplicationKey.generate()
 CONTEXT = {"bucket": "letters", "key": "to/alice"}
@@ -88,7 +87,7 @@ def test_a_key_is_saved_privately_once_and_loaded_again(tmp_path: Path) -> None:
 
 
 def test_a_root_key_file_is_no_application_key(tmp_path: Path) -> None:
-    RootKey.generate().save(tmp_path / "root.key")
+    create_key_file(tmp_path / "root.key", "root-key", [KEY.secret])
     with pytest.raises(UsageError, match="application-key"):
         ApplicationKey.load(tmp_path / "root.key")
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import trio
 from sqlalchemy import MetaData
 
-from tlslab import audit, kms, seal
+from tlslab import audit, kms, seal, store
 from tlslab.audit import Trail
 from tlslab.audit.face import CloudTrail
 from tlslab.database import Database
@@ -25,8 +25,7 @@ from tlslab.endpoint.dispatch import Dispatch
 from tlslab.iam import Identities
 from tlslab.kms import KMS
 from tlslab.seal import RootOfTrust, Seal, open_seal
-from tlslab.store import tables as store_tables
-from tlslab.store.engine import ObjectStore
+from tlslab.store import ObjectStore
 from tlslab.store.s3 import S3
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ async def open_backend(settings: Settings, *, create: bool) -> AsyncIterator[Bac
         return databases[-1]
 
     try:
-        of_store_tables = (seal.metadata, store_tables.metadata)
+        of_store_tables = (seal.metadata, store.metadata)
         kms_tables = (seal.metadata, audit.metadata, kms.metadata)
         if settings.kms_database == settings.database:
             both = await opened(settings.database, *dict.fromkeys(of_store_tables + kms_tables))

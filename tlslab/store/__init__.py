@@ -1,39 +1,32 @@
-"""Buckets and objects, encrypted at rest.
+"""Buckets and objects, encrypted at rest, and the S3 API in front of them.
 
-    face.py        HTTP in front of the service; only translates
-    service.py     the service: put, get, head, delete, list, collect leftovers
-    opening.py     opening a store in a directory, failing closed; reading one without the service
-    encryption.py  where data keys come from: SSE-S3 now, the seam for other kinds
-    root_key.py    the root key and its versions
-    catalog.py     which objects there are (small files now; a database can take its place)
-    record.py      an object's record: the format
-    payload.py     an object's bytes into a blob and out of it
+    s3/            the S3 API over HTTP
+    engine.py      the store as a service in this process, made of:
+        foundation.py   database, files, keys, clock
+        buckets.py      buckets and their settings
+        bodies.py       bodies taken in
+        objects.py      single objects
+        copying.py      copies
+        multipart.py    uploads in parts, with completion.py
+        listing.py      listings
+        maintenance.py  leftovers, rotation, rewrapping
+    model.py       what the store takes and gives
+    refusals.py    how it says no: S3's error codes
+    tables.py      where it keeps what is not payload; rows.py records.py sealed.py times.py
+    protection.py  data keys wrapped and unwrapped: SSE-S3, SSE-KMS, SSE-C
+        envelopes.py    the wrapped keys of one object
+        keyring.py      the root key of SSE-S3
+        bucket_keys.py  keys from the KMS
+    pieces.py      sealed bytes in a blob or in the database; layout.py stored.py
+    hashing.py     ETag, Content-MD5, checksums.py
     files.py       atomic and durable writes through obstore
-    names.py       which names and metadata are allowed
-    errors.py      what callers act on
+    names.py       which names and metadata are allowed; tags.py
 
-The formats of sealed bytes and key files are in `tlslab.envelope`.
+The formats of sealed bytes are in `tlslab.envelope`.
 """
 
-from tlslab.store.encryption import SSES3, Encryption
-from tlslab.store.errors import BucketExists, InvalidName, NotDurable, StorageFull, TooLarge
-from tlslab.store.opening import open_store, read_objects
-from tlslab.store.record import ObjectInfo
-from tlslab.store.root_key import RootKey
-from tlslab.store.service import ObjectBody, ObjectStore
+from tlslab.store.engine import ObjectStore
+from tlslab.store.refusals import Refused
+from tlslab.store.tables import metadata
 
-__all__ = [
-    "SSES3",
-    "BucketExists",
-    "Encryption",
-    "InvalidName",
-    "NotDurable",
-    "ObjectBody",
-    "ObjectInfo",
-    "ObjectStore",
-    "RootKey",
-    "StorageFull",
-    "TooLarge",
-    "open_store",
-    "read_objects",
-]
+__all__ = ["ObjectStore", "Refused", "metadata"]

@@ -101,7 +101,10 @@ def combine(algorithm: str, parts: Iterable[tuple[str, int]]) -> str:
 
 
 def _decode(algorithm: str, value: str) -> bytes:
-    raw = base64.b64decode(value, validate=True)
+    try:
+        raw = base64.b64decode(value, validate=True)
+    except ValueError:
+        raw = b""
     if len(raw) != ALGORITHMS[algorithm]:
-        raise ValueError(f"a {algorithm} has {ALGORITHMS[algorithm]} bytes, not {len(raw)}")
+        raise ValueError(f"a {algorithm} is base64 of {ALGORITHMS[algorithm]} bytes")
     return raw

@@ -12,14 +12,6 @@ class InvalidName(StoreError):
     """A bucket name, key or metadata that no object can have (HTTP 400)."""
 
 
-class BucketExists(StoreError):
-    """The bucket to be created is there already (HTTP 409)."""
-
-
-class TooLarge(StoreError):
-    """More bytes than an object of this store may have (HTTP 413)."""
-
-
 class StorageFull(StoreError):
     """The disk, the quota or a file size limit is exhausted (HTTP 507); nothing was stored."""
 

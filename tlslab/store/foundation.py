@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import trio
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from tlslab.database import Database
 from tlslab.errors import StoreError
@@ -41,6 +41,8 @@ _HASH_THREADS = 4
 
 _KNOWN_BUCKETS = 1024
 """Opened settings in memory; they are looked up by their sealed bytes, so they are never stale."""
+
+_BUCKET = select(buckets).where(buckets.c.name == bindparam("name_"))
 
 _T = TypeVar("_T")
 
@@ -90,7 +92,7 @@ class Foundation:
 
     def _bucket(self, connection: Connection, name: str) -> tuple[int, Bucket]:
         """A bucket's number and settings. Raises Refused: NoSuchBucket."""
-        row = connection.execute(select(buckets).where(buckets.c.name == name)).first()
+        row = connection.execute(_BUCKET, {"name_": name}).first()
         if row is None:
             raise Refused("NoSuchBucket", details={"BucketName": name})
         return row.id, self._opened(row)

@@ -313,6 +313,8 @@ class Multipart(Objects):
         self, subject: Subject, upload: UploadRecord, unlock: CustomerKey | None
     ) -> None:
         """Raise Refused (InvalidRequest) unless a part comes with the key its upload began with."""
+        if upload.envelope.algorithm is None:
+            return  # a plain twin takes everything
         if (upload.envelope.algorithm == "SSE-C") != (unlock is not None):
             raise Refused(
                 "InvalidRequest",

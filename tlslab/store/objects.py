@@ -43,9 +43,6 @@ from tlslab.store.stored import StoredObject
 from tlslab.store.tables import parts
 from tlslab.store.tags import check_tags
 
-_OPEN_ATTEMPTS = 5
-"""Each is lost only if the object is replaced just then, between its row and its blob."""
-
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -155,7 +152,8 @@ class Objects(Buckets, Bodies):
         Raises Refused: NoSuchBucket, NoSuchKey, NoSuchVersion, MethodNotAllowed (a delete marker by
         its id), InvalidPartNumber, those of `Protection.unlock`; IntegrityError.
         """
-        for _ in range(_OPEN_ATTEMPTS):
+        gone: str | None = None
+        while True:  # again only if it was replaced just now, between its row and its blob
             found = await self._find(bucket, key, version_id, inline=True)
             record = found.record
             keys = await self._protection.unlock(caller, found.subject, record.envelope, unlock)
@@ -168,7 +166,9 @@ class Objects(Buckets, Bodies):
                 layout = Layout.of([(1, record.size)])
                 opening = partial(_already_open, source)
                 return StoredObject(info, layout, opening, self._in_thread, source, 1)
-        raise IntegrityError("the object's bytes are missing")
+            if record.blob == gone:
+                raise IntegrityError("the object's bytes are missing")
+            gone = record.blob
 
     async def head(
         self,

@@ -189,7 +189,7 @@ class Protection:
         without the key or with a needless one, AccessDenied for a wrong one.
         """
         if envelope.algorithm != "SSE-C":
-            if unlock is not None:
+            if unlock is not None and envelope.algorithm is not None:
                 raise Refused(
                     "InvalidRequest",
                     "The encryption parameters are not applicable to this object.",

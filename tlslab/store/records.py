@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from sqlalchemy import Row
@@ -329,6 +329,7 @@ def open_bucket(facts: SealedFacts, name: str, owner: str, settings: bytes) -> B
         raise IntegrityError("the settings of a bucket are malformed") from None
 
 
+_ATTRIBUTES = tuple(one.name for one in fields(Attributes))
 _OBJECT, _PART, _UPLOAD, _BUCKET = "object's facts", "part's facts", "upload's facts", "bucket"
 
 
@@ -337,7 +338,8 @@ def _upload_bound(bucket: str, key: str, uid: bytes) -> dict[str, str]:
 
 
 def _attributes_to_json(attributes: Attributes) -> dict[str, Any]:
-    values = {**asdict(attributes), "metadata": dict(attributes.metadata)}
+    values = {name: getattr(attributes, name) for name in _ATTRIBUTES}
+    values["metadata"] = dict(attributes.metadata)
     return {name: value for name, value in values.items() if value}
 
 

@@ -16,7 +16,9 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    bindparam,
     delete,
+    func,
     insert,
     literal_column,
     select,
@@ -33,6 +35,17 @@ FACTS = (_c.key, _c.rank, _c.version, _c.uid, _c.marker, _c.size, _c.modified, _
 _IS_NULL = _c.version == literal_column("'null'")
 _VERSION_BYTES = 24
 
+# Put together once: what every request executes would cost more to put together than to execute.
+_OF_KEY = (_c.bucket == bindparam("bucket_"), _c.key == bindparam("key_"))
+_ONE = (*_OF_KEY, _c.rank == bindparam("rank_"))
+_NEWEST = select(*FACTS).where(*_OF_KEY).order_by(_c.rank).limit(1)
+_NEWEST_WITH_BYTES = select(*FACTS, _c.inline).where(*_OF_KEY).order_by(_c.rank).limit(1)
+_INSERT = insert(objects)
+_SET_CURRENT = update(objects).where(*_ONE).values(current=bindparam("current_"))
+_SET_FACTS = update(objects).where(*_ONE).values(facts=bindparam("facts_"))
+_REMOVE = delete(objects).where(*_ONE).returning(_c.blob, func.length(_c.inline).label("inline"))
+# (Not `inline IS NULL`: SQLite 3.40 returns 0 for it, whatever the row had.)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -46,9 +59,8 @@ def newest(
     connection: Connection, bucket: int, key: str, *, inline: bool = False
 ) -> Row[Any] | None:
     """The newest version of a key, which may be a delete marker."""
-    columns = (*FACTS, _c.inline) if inline else FACTS
-    query = select(*columns).where(_c.bucket == bucket, _c.key == key.encode())
-    return connection.execute(query.order_by(_c.rank).limit(1)).first()
+    query = _NEWEST_WITH_BYTES if inline else _NEWEST
+    return connection.execute(query, {"bucket_": bucket, "key_": key.encode()}).first()
 
 
 def version(
@@ -72,7 +84,8 @@ def rank_of(version_id: str) -> int | None:
         raw = base64.b64decode(version_id, altchars=b"._", validate=True)
     except ValueError:
         return None
-    return -int.from_bytes(raw[:8], "big") if len(raw) == _VERSION_BYTES else None
+    written = int.from_bytes(raw[:8], "big")  # a moment; no database takes more than 63 bits
+    return -written if len(raw) == _VERSION_BYTES and written < 2**63 else None
 
 
 def next_place(newest: Row[Any] | None, versioning: Versioning | None, now: int) -> Place:
@@ -105,10 +118,10 @@ def put(
         if replaced is not None:
             blobs = _remove(connection, bucket, replaced)
         if replaced is None or replaced.rank != before.rank:
-            _update(connection, bucket, before.key, before.rank, {"current": False})
-    connection.execute(
-        insert(objects).values(bucket=bucket, current=not values["marker"], **values)
-    )
+            place = _one(bucket, before.key, before.rank)
+            connection.execute(_SET_CURRENT, {**place, "current_": False})
+    row = {"bucket": bucket, "current": not values["marker"], **values}
+    connection.execute(_INSERT, row)
     return blobs
 
 
@@ -120,13 +133,15 @@ def remove(connection: Connection, bucket: int, row: Row[Any]) -> list[str]:
     blobs = _remove(connection, bucket, row)
     uncovered = newest(connection, bucket, row.key.decode())
     if uncovered is not None and uncovered.rank > row.rank and not uncovered.marker:
-        _update(connection, bucket, row.key, uncovered.rank, {"current": True})
+        place = _one(bucket, row.key, uncovered.rank)
+        connection.execute(_SET_CURRENT, {**place, "current_": True})
     return blobs
 
 
 def replace_facts(connection: Connection, bucket: int, values: Mapping[str, Any]) -> None:
     """Give a version other facts; nothing else of it changes."""
-    _update(connection, bucket, values["key"], values["rank"], {"facts": values["facts"]})
+    place = _one(bucket, values["key"], values["rank"])
+    connection.execute(_SET_FACTS, {**place, "facts_": values["facts"]})
 
 
 def remove_parts(connection: Connection, uid: bytes, *where: ColumnElement[bool]) -> list[str]:
@@ -145,20 +160,13 @@ def known_blobs(connection: Connection, candidates: Iterable[str]) -> set[str]:
 
 
 def _remove(connection: Connection, bucket: int, row: Row[Any]) -> list[str]:
-    gone = (
-        delete(objects)
-        .where(_c.bucket == bucket, _c.key == row.key, _c.rank == row.rank)
-        .returning(_c.blob, _c.inline.is_(None).label("elsewhere"))
-    )
-    blob, elsewhere = connection.execute(gone).one()
+    gone = connection.execute(_REMOVE, _one(bucket, row.key, row.rank))
+    blob, inline = gone.one()
     if blob is not None:
         return [blob]
-    in_parts = elsewhere and not row.marker
+    in_parts = inline is None and not row.marker
     return remove_parts(connection, row.uid) if in_parts else []
 
 
-def _update(
-    connection: Connection, bucket: int, key: bytes, rank: int, values: Mapping[str, Any]
-) -> None:
-    changed = update(objects).where(_c.bucket == bucket, _c.key == key, _c.rank == rank)
-    connection.execute(changed.values(**values))
+def _one(bucket: int, key: bytes, rank: int) -> dict[str, Any]:
+    return {"bucket_": bucket, "key_": key, "rank_": rank}

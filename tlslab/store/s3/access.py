@@ -307,5 +307,5 @@ def _refused(call: Call, need: _Need, access: Access) -> Refused:
         context=need.keys,
         resource_based=False,
     )
-    kind = "identity" if theirs is Access.DENY else "resource"
-    return Refused("AccessDenied", f"{who} with an explicit deny in a {kind}-based policy")
+    kind = "an identity" if theirs is Access.DENY else "a resource"
+    return Refused("AccessDenied", f"{who} with an explicit deny in {kind}-based policy")

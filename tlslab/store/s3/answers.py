@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from email.utils import format_datetime
 
+from tlslab.database import DatabaseUnavailable
 from tlslab.errors import IntegrityError, StoreError
 from tlslab.http import Headers, Response
 from tlslab.store.errors import StorageFull
@@ -75,6 +76,10 @@ def failed(failure: StoreError, request_id: str) -> Response:
     logger.error("request %s failed: %s at %s", request_id, type(failure).__name__, where)
     if isinstance(failure, StorageFull):
         return error("InsufficientStorage", 507, "There is no space left.", {}, request_id)
+    if isinstance(failure, DatabaseUnavailable):  # clients try again
+        return error(
+            "ServiceUnavailable", 503, "Service is unable to handle request.", {}, request_id
+        )
     if isinstance(failure, IntegrityError):
         message = "We encountered an internal error: the stored bytes do not authenticate."
         return error("InternalError", 500, message, {}, request_id)

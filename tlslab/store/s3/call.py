@@ -10,21 +10,19 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from tlslab.http import Request
-from tlslab.iam.caller import Caller
+from tlslab.iam import Caller, Identities
+from tlslab.iam.payload import Upload, open_payload
+from tlslab.iam.signatures import Authentication
+from tlslab.store.engine import ObjectStore
 from tlslab.store.model import Bucket
 from tlslab.store.refusals import Refused
 from tlslab.store.s3 import digests
 from tlslab.store.s3.fields import Fields
 from tlslab.store.s3.operations import Operation
 from tlslab.store.s3.target import Target
-
-if TYPE_CHECKING:
-    from tlslab.iam.payload import Upload
-    from tlslab.iam.signatures import Authentication
-    from tlslab.store.engine import ObjectStore
 
 MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
 """The largest XML body: DeleteObjects with 1,000 keys of 1,024 bytes, each byte written as a
@@ -45,7 +43,7 @@ class Setting:
     regions: frozenset[str]
     compat: Literal["ceph"] | None
     now: Callable[[], datetime]
-    principal_exists: Callable[[str], bool]
+    identities: Identities
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +109,6 @@ class Call:
 
     def payload(self) -> Upload:
         """The body, decoded and verified while it is read."""
-        from tlslab.iam.payload import open_payload
-
         return open_payload(self.request, self.authentication)
 
     async def document(self, *, checksum_of_body: bool = True) -> bytes:

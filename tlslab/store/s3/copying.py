@@ -17,7 +17,7 @@ from tlslab.store.s3.conditions import SOURCE, Conditions
 from tlslab.store.s3.objects import version_header
 from tlslab.store.s3.tags import from_header
 from tlslab.store.s3.target import decode
-from tlslab.store.s3.writing import check_acl, check_storage_class, conditions
+from tlslab.store.s3.writing import check_acl, check_storage_class, conditions, encryption
 
 
 def read_source(fields: Mapping[str, str]) -> CopySource:
@@ -31,6 +31,13 @@ def read_source(fields: Mapping[str, str]) -> CopySource:
             details={"ArgumentName": "x-amz-copy-source"},
         )
     return CopySource(bucket, key, decode(version) if mark else None)
+
+
+async def check_owner(call: Call, source: CopySource) -> None:
+    """Raise Refused (AccessDenied) unless the source's bucket is owned as the client expects."""
+    expected = call.fields.get("x-amz-source-expected-bucket-owner")
+    if expected is not None and expected != (await call.store.bucket(source.bucket)).owner:
+        raise Refused("AccessDenied")
 
 
 def unlock(call: Call) -> CustomerKey | None:
@@ -49,7 +56,8 @@ async def copy_object(call: Call) -> Response:
     check_acl(call.fields)
     check_storage_class(call.fields)
     source = read_source(call.fields)
-    wanted = sse.wanted(call.fields, secure=call.secure)
+    await check_owner(call, source)
+    wanted = encryption(call)
     replaces = _replaces(call.fields, "x-amz-metadata-directive")
     new_tags = _replaces(call.fields, "x-amz-tagging-directive")
     info = await call.store.copy(

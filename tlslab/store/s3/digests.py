@@ -11,16 +11,14 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from tlslab.http import Headers
+from tlslab.iam.payload import Upload
 from tlslab.store.checksums import Hasher
 from tlslab.store.model import Checksum, ChecksumType, ExpectedChecksum
 from tlslab.store.refusals import Refused
 from tlslab.store.s3.xml import Child
-
-if TYPE_CHECKING:
-    from tlslab.iam.payload import Upload
 
 SIZES: Final = {"CRC32": 4, "CRC32C": 4, "CRC64NVME": 8, "SHA1": 20, "SHA256": 32}
 """Bytes of a value, by algorithm."""
@@ -29,14 +27,15 @@ PREFIX: Final = "x-amz-checksum-"
 _NAMES: Final = {f"{PREFIX}{algorithm.lower()}": algorithm for algorithm in SIZES}
 
 
-def promised(fields: Mapping[str, str], upload: Upload) -> ExpectedChecksum | None:
+def promised(fields: Mapping[str, str], upload: Upload | None) -> ExpectedChecksum | None:
     """The checksum that a body is to have, by a field or by its trailer; None if neither.
 
-    Raises Refused (InvalidRequest), for a trailer when its value is asked for.
+    Without an `upload` there are no trailers. Raises Refused (InvalidRequest), for a trailer when
+    its value is asked for.
     """
     given = [name for name in _NAMES if name in fields]
     trailers = [name.strip().lower() for name in fields.get("x-amz-trailer", "").split(",")]
-    announced = [name for name in trailers if name]
+    announced = [name for name in trailers if name and upload is not None]
     for name in announced:
         if name not in _NAMES:
             message = "The value specified in the x-amz-trailer header is not supported"
@@ -58,6 +57,7 @@ def promised(fields: Mapping[str, str], upload: Upload) -> ExpectedChecksum | No
     if given:
         return ExpectedChecksum(algorithm, check_value(algorithm, fields[given[0]]))
     name = announced[0]
+    assert upload is not None
     return ExpectedChecksum(algorithm, lambda: check_value(algorithm, upload.trailers[name]))
 
 

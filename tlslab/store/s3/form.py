@@ -9,7 +9,7 @@ nothing of policies or signatures.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import Parser
@@ -41,7 +41,7 @@ class Form:
     fields: dict[str, str]
     filename: str
     content_type: str | None
-    file: AsyncIterator[bytes]
+    file: AsyncGenerator[bytes]
 
 
 def boundary(content_type: str | None) -> str:
@@ -135,7 +135,7 @@ class _Parts:
         del self._buffer[: at + len(mark)]
         return found
 
-    async def file(self) -> AsyncIterator[bytes]:
+    async def file(self) -> AsyncGenerator[bytes]:
         """The current part to its end, in pieces; then the rest of the body is read away."""
         keep = len(self.delimiter) - 1  # of what may be the beginning of the delimiter
         while (at := self._buffer.find(self.delimiter)) < 0:

@@ -12,13 +12,13 @@ from tlslab.store.refusals import Refused
 from tlslab.store.s3 import attributes, digests, sse
 from tlslab.store.s3.answers import empty, etag_header, owner, quoted, xml, xml_time
 from tlslab.store.s3.call import Call, read_number
-from tlslab.store.s3.copying import checker, read_source, unlock
+from tlslab.store.s3.copying import check_owner, checker, read_source, unlock
 from tlslab.store.s3.listing import PAGE, Names
 from tlslab.store.s3.objects import MAX_PARTS, version_header
 from tlslab.store.s3.ranges import read_copy_range
 from tlslab.store.s3.settings import require_bucket
 from tlslab.store.s3.tags import from_header
-from tlslab.store.s3.writing import body, check_acl, check_storage_class, conditions
+from tlslab.store.s3.writing import body, check_acl, check_storage_class, conditions, encryption
 from tlslab.store.s3.xml import Child, Element, parse
 
 
@@ -31,7 +31,7 @@ async def create_upload(call: Call) -> Response:
         call.bucket,
         call.key,
         attributes=attributes.read_attributes(call.fields),
-        encryption=sse.wanted(call.fields, secure=call.secure),
+        encryption=encryption(call),
         tags=from_header(call.fields.get("x-amz-tagging")),
         checksum_algorithm=digests.supported(call.fields.get("x-amz-checksum-algorithm")),
         checksum_type=digests.checksum_type(call.fields),
@@ -72,6 +72,7 @@ async def upload_part_copy(call: Call) -> Response:
     """UploadPartCopy: a part from an object or a range of it."""
     number = read_number("partNumber", call.parameter("partNumber"))
     source = read_source(call.fields)
+    await check_owner(call, source)
     part = await call.store.copy_part(
         call.caller,
         source,
@@ -154,8 +155,9 @@ async def complete_upload(call: Call) -> Response:
     headers: Headers = [*version_header(call, info)]
     if info.encryption.algorithm != "SSE-C":
         headers += sse.told(info.encryption)
+    scheme = "https" if call.secure else "http"
     found: list[Child] = [
-        ("Location", f"/{call.bucket}/{call.key}"),
+        ("Location", f"{scheme}://{call.fields.get('host', '')}{call.request.path}"),
         ("Bucket", call.bucket),
         ("Key", call.key),
         ("ETag", quoted(info.etag)),

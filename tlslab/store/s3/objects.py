@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Final
 
 from tlslab.http import Headers, Response
-from tlslab.store.stored import StoredObject
 from tlslab.store.model import SSEKMS, ObjectInfo
 from tlslab.store.refusals import Refused
 from tlslab.store.s3 import attributes, digests, sse
@@ -21,8 +20,10 @@ from tlslab.store.s3.writing import (
     check_acl,
     check_storage_class,
     conditions,
+    encryption,
 )
 from tlslab.store.s3.xml import Child, Element, parse
+from tlslab.store.stored import StoredObject
 
 MAX_PARTS = 10_000
 """Parts of an object, and so the largest part number."""
@@ -37,7 +38,7 @@ async def put_object(call: Call) -> Response:
     """PutObject."""
     check_acl(call.fields)
     check_storage_class(call.fields)
-    wanted = sse.wanted(call.fields, secure=call.secure)
+    wanted = encryption(call)
     upload, promise = body(call)
     info = await call.store.put(
         call.caller,
@@ -111,7 +112,7 @@ def _read(call: Call, info: ObjectInfo) -> tuple[Response, ByteRange | None]:
         _last_modified(info),
         *etag_header(info.etag),
         *version_header(call, info),
-        *attributes.told(info.attributes, call.target.query),
+        *attributes.told(info.attributes, _overrides(call)),
         *sse.told(info.encryption),
     ]
     if chosen is not None and size:  # a part may be empty, and then has no range
@@ -155,6 +156,15 @@ def _range(call: Call, info: ObjectInfo) -> str | None:
 
 def _last_modified(info: ObjectInfo) -> tuple[bytes, bytes]:
     return b"Last-Modified", http_time(info.modified)
+
+
+def _overrides(call: Call) -> Mapping[str, str]:
+    """The `response-*` parameters. Raises Refused (InvalidRequest) if nobody signed them."""
+    found = {name: v for name, v in call.target.query.items() if name.startswith("response-")}
+    if found and call.caller.principal is None:
+        message = "Request specific response headers cannot be used for anonymous GET requests."
+        raise Refused("InvalidRequest", message)
+    return found
 
 
 def _part_number(call: Call) -> int | None:

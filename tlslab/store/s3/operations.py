@@ -75,6 +75,9 @@ _OVERRIDES: Final = _words(
     response-content-language response-content-type response-expires"""
 )
 
+FORM_HEADERS: Final = _SSE | _SSE_C | _CHECKSUM | _OWNED
+"""What a form may have among its fields that would be a header elsewhere, besides metadata."""
+
 _ALWAYS: Final = _words(
     """x-amz-content-sha256 x-amz-date x-amz-security-token x-amz-user-agent
     x-amz-expected-bucket-owner x-amz-request-payer"""

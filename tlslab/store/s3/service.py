@@ -59,9 +59,8 @@ class S3:
             frozenset({region, *regions}),
             compat,
             now,
-            identities.principal_exists,
+            identities,
         )
-        self._identities = identities
         self._domains = tuple(domains)
 
     async def handle(self, request: Request, hop: Hop) -> Response:
@@ -110,9 +109,9 @@ class S3:
         setting = self._setting
         return authenticate(
             request,
-            self._identities,
+            setting.identities,
             now=setting.now(),
-            regions=setting.regions,
+            regions=(setting.region, *setting.regions),
             bucket=target.bucket if target.virtual else None,
         )
 

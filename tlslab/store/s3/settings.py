@@ -171,7 +171,7 @@ async def get_policy(call: Call) -> Response:
 async def put_policy(call: Call) -> Response:
     """PutBucketPolicy."""
     data = await call.document()
-    policy = check_bucket_policy(data, call.bucket, exists=call.setting.principal_exists)
+    policy = check_bucket_policy(data, call.bucket, exists=call.setting.identities.principal_exists)
     await call.store.configure_bucket(call.bucket, policy=policy.text)
     return empty(204)
 
@@ -238,7 +238,7 @@ async def get_acl(call: Call) -> Response:
     """GetBucketAcl and GetObjectAcl: the owner has full control; there are no other grants."""
     account = require_bucket(call).owner
     if call.key:
-        await call.store.head(call.caller, call.bucket, call.key, version_id=call.version_id)
+        await call.store.tags(call.bucket, call.key, version_id=call.version_id)  # is it there?
     kind = 'Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"'
     grant: list[Child] = [(kind, owner(account)), ("Permission", "FULL_CONTROL")]
     return xml(

@@ -15,7 +15,15 @@ import json
 from collections.abc import Mapping
 
 from tlslab.http import Headers
-from tlslab.store.model import SSEC, SSEKMS, SSES3, CustomerKey, Encryption, EncryptionFacts
+from tlslab.store.model import (
+    SSEC,
+    SSEKMS,
+    SSES3,
+    CustomerKey,
+    DefaultEncryption,
+    Encryption,
+    EncryptionFacts,
+)
 from tlslab.store.refusals import Refused
 
 SSE = "x-amz-server-side-encryption"
@@ -31,8 +39,10 @@ _METHODS = {"AES256", "aws:kms", "aws:kms:dsse"}
 _ARGUMENT = {"ArgumentName": SSE}
 
 
-def wanted(fields: Mapping[str, str], *, secure: bool) -> Encryption | None:
-    """The encryption that a write asks for, None for the bucket's default.
+def wanted(
+    fields: Mapping[str, str], *, secure: bool, default: DefaultEncryption | None = None
+) -> Encryption | None:
+    """The encryption that a write asks for, None for its bucket's `default`.
 
     Raises Refused: InvalidArgument, InvalidEncryptionAlgorithmError, InvalidRequest.
     """
@@ -42,9 +52,13 @@ def wanted(fields: Mapping[str, str], *, secure: bool) -> Encryption | None:
     method = fields.get(SSE)
     if method is not None and method not in _METHODS:
         raise _argument("The encryption method specified is not supported", method)
+    bucket_key = _flag(fields, f"{SSE}-bucket-key-enabled")
+    if method is None and bucket_key is not None and default and default.algorithm != "AES256":
+        dsse = default.algorithm == "aws:kms:dsse"
+        return SSEKMS(default.kms_key_id, bucket_key=bucket_key, dsse=dsse)
     if method in {None, "AES256"}:
         for part in ("aws-kms-key-id", "context", "bucket-key-enabled"):
-            if f"{SSE}-{part}" in fields and not (part == "bucket-key-enabled" and method is None):
+            if f"{SSE}-{part}" in fields:
                 raise _argument(
                     "Server Side Encryption with AWS KMS managed key requires HTTP header "
                     f"{SSE} : aws:kms",
@@ -54,7 +68,7 @@ def wanted(fields: Mapping[str, str], *, secure: bool) -> Encryption | None:
     return SSEKMS(
         key_id=fields.get(f"{SSE}-aws-kms-key-id") or None,
         context=_context(fields.get(f"{SSE}-context")),
-        bucket_key=_flag(fields, f"{SSE}-bucket-key-enabled"),
+        bucket_key=bucket_key,
         dsse=method == "aws:kms:dsse",
     )
 

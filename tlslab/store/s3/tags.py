@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import unquote_to_bytes
 
 from tlslab.store.refusals import Refused
-from tlslab.store.tags import check_tags
 from tlslab.store.s3.xml import document, parse
+from tlslab.store.tags import check_tags
 
 MAX_BUCKET_TAGS = 50
 """Amazon S3 User Guide, "Using cost allocation S3 bucket tags"."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Mapping
 from typing import Final
 
-from tlslab.store.model import ExpectedChecksum
+from tlslab.store.model import Encryption, ExpectedChecksum
 from tlslab.store.refusals import Refused
-from tlslab.store.s3 import digests
+from tlslab.store.s3 import digests, sse
 from tlslab.store.s3.call import Call
 
 MAX_PUT_BYTES = 5 * 1024**3
@@ -77,6 +77,14 @@ def check_length(call: Call) -> None:
     if length.isdecimal() and int(length) > MAX_PUT_BYTES:
         details = {"ProposedSize": length, "MaxSizeAllowed": str(MAX_PUT_BYTES)}
         raise Refused("EntityTooLarge", details=details)
+
+
+def encryption(call: Call, fields: Mapping[str, str] | None = None) -> Encryption | None:
+    """What a write asks for; `fields` are a form's, otherwise the request's. Raises Refused."""
+    default = None if call.resource is None else call.resource.encryption
+    return sse.wanted(
+        call.fields if fields is None else fields, secure=call.secure, default=default
+    )
 
 
 def body(call: Call) -> tuple[AsyncIterable[bytes], ExpectedChecksum | None]:
