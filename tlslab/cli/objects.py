@@ -69,7 +69,7 @@ class Target:
         bucket, _, key = text.removeprefix("s3://").partition("/")
         if default_name is not None and (not key or key.endswith("/")):
             key += default_name
-        if not text.startswith("s3://") or not bucket or not key:
+        if not text.startswith("s3://") or not bucket or not key or not _is_text(key):
             raise UsageError(f"{text!r} does not name an object", hint="like s3://bucket/key")
         return cls(bucket, key)
 
@@ -82,12 +82,21 @@ def parse_context(pairs: tuple[str, ...]) -> dict[str, str]:
     context: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
-        if not equals or not name or name in context:
+        if not equals or not name or name in context or not _is_text(pair):
             raise UsageError(
                 f"{pair!r} cannot be a part of the context", hint="NAME=VALUE, each name once"
             )
         context[name] = value
     return context
+
+
+def _is_text(argument: str) -> bool:
+    """Whether it is Unicode: bytes of an argument that are not arrive as lone surrogates."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_key_options(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import json
 import signal
 import sys
@@ -18,6 +17,7 @@ import trio
 from rich.console import Console
 from rich.text import Text
 
+from tlslab.cli.addresses import ip_address
 from tlslab.lab.journal import Failure, Journal
 from tlslab.lab.standing import BUCKET, StandingLab, standing_lab
 from tlslab.tls import TruncationError
@@ -30,13 +30,6 @@ KEPT = 100
 """Events that the journal of a standing lab keeps; they are printed, not analysed."""
 
 
-def _ip_address(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    try:
-        return str(ipaddress.ip_address(value))
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is not an IP address") from None
-
-
 @click.command("up")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="HTTPS port.  [default: a free one]"
@@ -45,7 +38,7 @@ def _ip_address(context: click.Context, parameter: click.Parameter, value: str) 
     "--bind",
     default="127.0.0.1",
     show_default=True,
-    callback=_ip_address,
+    callback=ip_address,
     help="IP address to listen on.",
     metavar="IP",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 from tlslab.envelope import KEY_BYTES, create_key_file, encode_context, new_key, read_key_file
@@ -42,7 +43,8 @@ class ApplicationKey:
         Raises UsageError for a context that is not Unicode text.
         """
         try:
-            salt = encode_context(context)
+            # Hashed, because HMAC pads a short salt with zeros: two encodings would be one.
+            salt = sha256(encode_context(context)).digest()
         except ValueError as error:
             raise UsageError("a context is text, which this is not") from error
         return ApplicationKey(derive(self.secret, salt, "application key of a context"))

@@ -34,7 +34,8 @@ class ServiceError(TlslabError):
 
     def __init__(self, code: str, message: str, status: int) -> None:
         said = f": {message}" if message else ""
-        super().__init__(f"the service answered {status} {code}{said}", hint=_HINTS.get(code))
+        hint = _HINTS.get(code.removeprefix("KMS."))
+        super().__init__(f"the service answered {status} {code}{said}", hint=hint)
         self.code = code
         self.status = status
 
@@ -42,7 +43,10 @@ class ServiceError(TlslabError):
 _HINTS = {
     "AccessDenied": "these credentials may not do that, or the object's key is another",
     "AccessDeniedException": "the policy of the KMS key does not let these credentials use it",
+    "DisabledException": "who manages the KMS key may enable it: aws kms enable-key",
     "InvalidAccessKeyId": "check AWS_ACCESS_KEY_ID, and that the endpoint is the one it is for",
+    "InvalidRequest": "an object stored with a key of yours needs it again: --sse-c-key-file",
+    "KMSInvalidStateException": "aws kms describe-key tells what became of the KMS key",
     "NoSuchBucket": "make the bucket first: aws s3 mb s3://…",
     "NoSuchKey": "check the key; aws s3 ls shows what is there",
     "NotFoundException": "check the KMS key's id or alias, and the region",

@@ -136,7 +136,7 @@ def _needed(environ: Mapping[str, str], name: str) -> str:
     value = environ.get(name)
     if not value:
         raise UsageError(
-            f"{name} is not set",
+            f"the environment has no {name}",
             hint="export the credentials; `tlslab up` prints the lines to paste",
         )
     return value

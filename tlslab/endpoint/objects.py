@@ -1,0 +1,39 @@
+"""Where objects' bytes lie, by URL: a directory, or another store when one machine is outgrown.
+
+Credentials and endpoints of other stores come from the environment, as their own tools take them
+(`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`, `GOOGLE_SERVICE_ACCOUNT`, `AZURE_STORAGE_ACCOUNT_NAME`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from obstore.exceptions import BaseError
+from obstore.store import from_url
+
+from tlslab.errors import UsageError
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+SCHEMES = ("s3", "gs", "az")
+
+
+def open_objects(place: str) -> Path | ObjectStore:
+    """A directory, or the backend for `s3://…`, `gs://…` or `az://…`. Raises UsageError."""
+    scheme, separator, _ = place.partition("://")
+    if not separator:
+        return Path(place).resolve()
+    if scheme not in SCHEMES:
+        raise UsageError(
+            f"objects cannot be kept at {scheme}://",
+            hint=f"a directory, or {', '.join(f'{one}://…' for one in SCHEMES)}",
+        )
+    try:
+        return from_url(place)
+    except (BaseError, ValueError) as error:
+        raise UsageError(
+            f"cannot open {place}: {type(error).__name__}",
+            hint="its credentials come from the environment, as its own tools take them",
+        ) from error
