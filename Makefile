@@ -5,7 +5,7 @@ PY := .venv/bin/python
 CONSTRAINTS := .ci/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check bench docs clean
+.PHONY: help demo test lint check bench clients docs clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
@@ -27,6 +27,8 @@ check: lint ## the gate: format, lint, types, tests with branch coverage
 bench: .venv/dev.stamp ## measure beside the peers; prints ratios of one run
 	$(PY) tests/bench/tls_relay.py
 
+clients: .venv/clients.stamp ## install the AWS encryption clients that interoperability is tested with
+
 docs: .venv/run.stamp ## generate the pages that are drawn from data
 	$(PY) -m tlslab catalogue --markdown > docs/catalogue.md
 
@@ -47,4 +49,11 @@ clean: ## remove what the other targets made
 .venv/dev.stamp: .venv/run.stamp
 	@echo 'installing the development tools into .venv …'
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
+	@touch $@
+
+# They want an older cryptography than tlslab does, hence an environment of their own.
+.venv/clients.stamp: .venv/pip.stamp .ci/clients.txt
+	@echo 'installing the AWS encryption clients into .venv/clients …'
+	@$(PY) -m venv --clear .venv/clients
+	@.venv/clients/bin/python -m pip install --quiet --disable-pip-version-check -r .ci/clients.txt
 	@touch $@
