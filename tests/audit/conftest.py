@@ -1,10 +1,9 @@
-"""Events to append, and each kind of database to append them to."""
+"""Events to append."""
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeAlias
 
 import pytest
@@ -38,9 +37,3 @@ def make_event() -> MakeEvent:
         return Event(**(plain | changes))  # type: ignore[arg-type]
 
     return make
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    """A fresh database."""
-    return f"sqlite:///{tmp_path / 'state.db'}"

@@ -11,13 +11,13 @@ from __future__ import annotations
 import argparse
 import base64
 import json
-import statistics
 import sys
 import tempfile
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 
-from tests.bench.load import Client, Prepared, kms_request, wrk
+from tests.bench.load import Client, Figure, Prepared, compare, kms_request, median, wrk
 from tests.bench.servers import Server, peer, tlslab
 
 GOALS = {"GenerateDataKey: tlslab / moto": 10.0}
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     arguments = parser.parse_args()
-    results: dict[str, list[float]] = {}
+    results: dict[str, list[Figure]] = {}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         servers = [stack.enter_context(tlslab(Path(folder, "tlslab")))]
         for name in ("moto", "ministack"):
@@ -40,19 +40,19 @@ def main() -> None:
         for number in range(arguments.rounds):
             for server in servers[:: -1 if number % 2 else 1]:
                 for operation, request in prepared[server.name].items():
-                    rate = wrk(server, [request], arguments.seconds)
-                    results.setdefault(f"{operation}: {server.name}", []).append(rate)
-                    print(f"{operation}: {server.name} {rate:.0f}/s", file=sys.stderr)
-    rates = {name: statistics.median(values) for name, values in results.items()}
+                    figure = wrk(server, [request], arguments.seconds)
+                    results.setdefault(f"{operation}: {server.name}", []).append(figure)
+                    print(f"{operation}: {server.name} {figure}", file=sys.stderr)
+    figures = {name: median(values) for name, values in results.items()}
     if arguments.json:
-        print(json.dumps(rates))
+        print(json.dumps({name: asdict(figure) for name, figure in figures.items()}))
         return
-    for name, rate in rates.items():
+    for name, figure in figures.items():
         operation, _, server_name = name.partition(": ")
         if server_name != "tlslab":
             label = f"{operation}: tlslab / {server_name}"
             goal = f"  (goal {GOALS[label]:g})" if label in GOALS else ""
-            print(f"{label:40} {rates[f'{operation}: tlslab'] / rate:6.2f}{goal}")
+            print(f"{label:36} {compare(figures[f'{operation}: tlslab'], figure)}{goal}")
 
 
 def _requests(server: Server) -> dict[str, Prepared]:

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import trio
 
@@ -31,8 +32,9 @@ from tlslab.iam import ACCOUNT
 from tlslab.iam.signing import Credentials
 
 PEERS = Path(".venv/peers/bin")
-REGION = "eu-west-2"
+REGION = "us-east-1"  # where a bucket needs no location
 START_SECONDS = 30
+STOP_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,19 @@ class Server:
     credentials: Credentials
 
     @property
+    def ours(self) -> bool:
+        """Whether it is not a peer."""
+        return self.name.startswith("tlslab")
+
+    @property
     def url(self) -> str:
         """Where it is."""
         return f"http://127.0.0.1:{self.port}"
+
+    def cpu_seconds(self) -> float:
+        """User and system time of all its threads so far (Linux)."""
+        fields = Path(f"/proc/{self.process}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def resident_peak(self) -> int:
         """The most memory that it ever had resident, in bytes (Linux)."""
@@ -71,7 +83,7 @@ def tlslab(folder: Path, *, plain: bool = False) -> Iterator[Server]:
             name = "tlslab plain" if plain else "tlslab"
             yield Server(name, process.pid, said["port"], credentials)
         finally:
-            process.terminate()
+            _stop(process)
 
 
 @contextmanager
@@ -106,7 +118,15 @@ def peer(name: str, folder: Path) -> Iterator[Server | None]:
             _wait_for(port, process)
             yield Server(name, process.pid, port, Credentials("test", "test"))
         finally:
-            process.terminate()
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen[Any]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:  # moto waits for connections that are open
+        process.kill()
 
 
 def _free_port() -> int:
@@ -134,7 +154,9 @@ async def _endpoint(folder: Path, *, plain: bool) -> None:
     key = identities.root(ACCOUNT)
     assert key is not None
     async with (
-        open_backend(state.settings(root, identities, plain=plain), create=True) as backend,
+        open_backend(
+            state.settings(root, identities, plain=plain, regions=(REGION,)), create=True
+        ) as backend,
         trio.open_nursery() as nursery,
     ):
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")

@@ -21,11 +21,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
+from urllib.parse import quote
 
-from tests.bench.load import Client, Prepared, kms_request, presigned, wrk
+from tests.bench.load import Client, Figure, Prepared, compare, kms_request, median, presigned, wrk
 from tests.bench.servers import Server, peer, tlslab
 
 SIZES = {"4 KiB": 4096, "1 MiB": 2**20, "8 MiB": 8 * 2**20}
@@ -52,9 +54,9 @@ GROWTH_SAMPLE = 400
 # ---- Rates ----
 
 
-def rates(folder: Path, seconds: float, rounds: int) -> dict[str, float]:
-    """Requests per second, by "GET 4 KiB: SSE-S3"."""
-    results: dict[str, list[float]] = {}
+def rates(folder: Path, seconds: float, rounds: int) -> dict[str, Figure]:
+    """Figures, by "GET 4 KiB: SSE-S3"."""
+    results: dict[str, list[Figure]] = {}
     with ExitStack() as stack:
         variants = _variants(stack, folder)
         for number in range(rounds):
@@ -70,10 +72,10 @@ def rates(folder: Path, seconds: float, rounds: int) -> dict[str, float]:
                     gets = [presigned(server, "GET", f"{path}-{index}") for index in range(KEYS)]
                     _check(server, puts, gets, body)
                     for verb, requests in (("PUT", puts), ("GET", gets)):
-                        rate = wrk(server, requests, seconds)
-                        results.setdefault(f"{verb} {label}: {name}", []).append(rate)
-                        print(f"{verb} {label}: {name} {rate:.0f}/s", file=sys.stderr)
-    return {name: statistics.median(values) for name, values in results.items()}
+                        figure = wrk(server, requests, seconds)
+                        results.setdefault(f"{verb} {label}: {name}", []).append(figure)
+                        print(f"{verb} {label}: {name} {figure}", file=sys.stderr)
+    return {name: median(values) for name, values in results.items()}
 
 
 def _variants(stack: ExitStack, folder: Path) -> dict[str, tuple[Server, Mapping[str, str]]]:
@@ -119,17 +121,16 @@ def _check(server: Server, puts: list[Prepared], gets: list[Prepared], body: byt
     client.close()
 
 
-def ratios(found: Mapping[str, float]) -> dict[str, float]:
-    """Every variant of ours against plain and against each peer."""
-    made = {}
-    for name, rate in found.items():
+def ratios(found: Mapping[str, Figure]) -> Iterator[str]:
+    """Every variant of ours against plain and against each peer, a line each."""
+    for name, figure in found.items():
         what, _, variant = name.partition(": ")
-        if variant in {"SSE-S3", "SSE-KMS", "plain"}:
-            for other in ("plain", "moto", "ministack"):
-                base = found.get(f"{what}: {other}")
-                if base and other != variant:
-                    made[f"{what}: {variant} / {other}"] = rate / base
-    return made
+        for other in ("plain", "moto", "ministack"):
+            base = found.get(f"{what}: {other}")
+            if variant in {"SSE-S3", "SSE-KMS", "plain"} and base and other != variant:
+                label = f"{what}: {variant} / {other}"
+                goal = f"  (goal {GOALS[label]})" if label in GOALS else ""
+                yield f"{label:32} {compare(figure, base)}{goal}"
 
 
 # ---- Growth ----
@@ -155,12 +156,17 @@ def growth(folder: Path, objects: int) -> dict[int, dict[str, float]]:
 
 def _cost(server: Server, client: Client, count: int, sample: int) -> dict[str, float]:
     body = os.urandom(4096)
-    puts = [presigned(server, "PUT", _key(n), body=body) for n in range(count - sample, count)]
-    gets = [presigned(server, "GET", _key(random.randrange(count))) for _ in range(sample)]
+    puts = [
+        presigned(server, "PUT", f"{BUCKET}/{_key(n)}", body=body)
+        for n in range(count - sample, count)
+    ]
+    gets = [
+        presigned(server, "GET", f"{BUCKET}/{_key(random.randrange(count))}") for _ in range(sample)
+    ]
     cost = {"put": _each(client, puts), "get": _each(client, gets)}
     page = f"{BUCKET}?list-type=2&max-keys=1000&start-after="
-    starts = [f"{random.randrange(max(1, count - 1000)):08}" for _ in range(10)]
-    lists = [presigned(server, "GET", page + start) for start in starts]
+    middle = quote(_key(count // 2), safe="")
+    lists = [presigned(server, "GET", page + middle)] * 10
     entries = len(re.findall(b"<Contents>", client.send(lists[0])))
     cost["list entry"] = _each(client, lists) / max(1, entries)
     first = presigned(server, "GET", f"{BUCKET}?list-type=2&max-keys=1000&delimiter=%2F")
@@ -184,7 +190,7 @@ def _fill(server: Server, numbers: range) -> None:
         client = Client(server)
         body = os.urandom(4096)
         for number in part:
-            client.send(presigned(server, "PUT", _key(number), body=body))
+            client.send(presigned(server, "PUT", f"{BUCKET}/{_key(number)}", body=body))
         client.close()
 
     threads = [threading.Thread(target=work, args=(numbers[start::8],)) for start in range(8)]
@@ -195,8 +201,8 @@ def _fill(server: Server, numbers: range) -> None:
 
 
 def _key(number: int) -> str:
-    """Keys in a hundred folders."""
-    return f"{BUCKET}/{number:08}"[:-6] + f"{number:08}"[-6:-4] + f"/{number:08}"
+    """A key in one of a hundred folders."""
+    return f"{number % 100:02}/{number:08}"
 
 
 # ---- Memory ----
@@ -290,13 +296,11 @@ def main() -> None:
         for what in arguments.what:
             found[what] = parts[what]()
     if arguments.json:
-        print(json.dumps(found))
+        print(json.dumps(found, default=asdict))
         return
     if "rates" in found:
         assert isinstance(found["rates"], dict)
-        for name, ratio in ratios(found["rates"]).items():
-            goal = f"  (goal {GOALS[name]})" if name in GOALS else ""
-            print(f"{name:36} {ratio:6.2f}{goal}")
+        print("\n".join(ratios(found["rates"])))
     if "growth" in found:
         assert isinstance(found["growth"], dict)
         for count, cost in found["growth"].items():

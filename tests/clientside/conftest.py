@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,13 +25,17 @@ BUCKET = "letters"
 
 @dataclass
 class Services:
-    """What a client needs: settings here, the environment elsewhere; and a KMS key's ARN."""
+    """What a client needs: settings here, the environment elsewhere; and a KMS key's ARN.
+
+    In `disks` is everything that the services keep.
+    """
 
     settings: Settings
     environ: Mapping[str, str]
     kms_key: str
     backend: Backend
     caller: Caller
+    disks: Path
 
     async def disable(self) -> None:
         """Disable the KMS key."""
@@ -44,9 +50,9 @@ class Services:
         await self.backend.kms.invoke(self.caller, operation, parameters, region=REGION)
 
 
-@pytest.fixture
-async def services(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Services]:
-    folder: Path = tmp_path_factory.mktemp("services")
+@asynccontextmanager
+async def serving(folder: Path, *, plain: bool = False) -> AsyncGenerator[Services]:
+    """Both services in a new folder; `plain` keeps objects as they come, without encryption."""
     state = StateFolder(folder / "state")
     root_of_trust, identities = await state.open_root_of_trust(), state.open_identities()
     access = identities.root(ACCOUNT)
@@ -56,17 +62,11 @@ async def services(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Se
     policy = ServerPolicy(authority.issue("localhost"))
     ca_file = folder / "ca.pem"
     ca_file.write_bytes(TrustStore((authority.root,)).pem)
-    async with (
-        open_backend(state.settings(root_of_trust, identities), create=True) as backend,
-        trio.open_nursery() as nursery,
-    ):
+    settings = state.settings(root_of_trust, identities, plain=plain)
+    async with open_backend(settings, create=True) as backend, trio.open_nursery() as nursery:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
         port = listeners[0].socket.getsockname()[1]
-
-        async def run(*, task_status: trio.TaskStatus[None]) -> None:
-            await serve(backend.answer, listeners, policy=policy, task_status=task_status)
-
-        await nursery.start(run)
+        await nursery.start(partial(serve, backend.answer, listeners, policy=policy))
         await backend.store.create_bucket(BUCKET, owner=ACCOUNT, region=REGION)
         made = await backend.kms.invoke(caller, "CreateKey", {}, region=REGION)
         at = Endpoint("https", "localhost", port)
@@ -84,5 +84,20 @@ async def services(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Se
             made["KeyMetadata"]["Arn"],
             backend,
             caller,
+            state.path,
         )
         nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def services(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Services]:
+    """S3 and KMS over TLS, and a bucket."""
+    async with serving(tmp_path_factory.mktemp("services")) as services:
+        yield services
+
+
+@pytest.fixture
+async def plain_services(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Services]:
+    """The same, with a store that encrypts nothing."""
+    async with serving(tmp_path_factory.mktemp("services"), plain=True) as services:
+        yield services

@@ -266,6 +266,21 @@ async def test_a_file_is_not_replaced_unless_asked_for(tmp_path: Path) -> None:
         await place(pieces(b"after"), tmp_path / "no" / "folder")
 
 
+async def test_a_cancelled_download_leaves_nothing(tmp_path: Path) -> None:
+    with trio.CancelScope() as scope:
+
+        async def endless() -> AsyncIterator[bytes]:
+            yield bytes(1000)
+            assert list(tmp_path.iterdir())
+            scope.cancel()
+            while True:
+                yield bytes(1000)
+
+        await place(endless(), tmp_path / "out")
+    assert scope.cancelled_caught
+    assert not list(tmp_path.iterdir())
+
+
 # --- what is sent
 
 

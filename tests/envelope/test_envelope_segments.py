@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tlslab.envelope import SEGMENT_BYTES, SegmentOpener, SegmentSealer, new_key, sealed_size
+from tlslab.envelope import (
+    SEGMENT_BYTES,
+    SegmentAccess,
+    SegmentOpener,
+    SegmentSealer,
+    new_key,
+    sealed_size,
+)
 from tlslab.envelope.segments import HEADER_BYTES, SEALED_SEGMENT_BYTES
 from tlslab.errors import IntegrityError
 
@@ -174,3 +181,70 @@ def test_a_finished_payload_takes_no_more() -> None:
 def test_a_key_has_32_bytes(length: int) -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         SegmentSealer(bytes(length))
+
+
+EDGES = [0, 1, SEGMENT_BYTES - 1, SEGMENT_BYTES, SEGMENT_BYTES + 1, 3 * SEGMENT_BYTES, 200_000]
+
+
+def accessed(sealed: bytes, size: int, start: int, stop: int, key: bytes = KEY) -> bytes:
+    access = SegmentAccess(key, sealed[:HEADER_BYTES], size)
+    first, end = access.covering(start, stop)
+    return access.open(start, stop, sealed[first:end])
+
+
+@pytest.mark.parametrize("size", EDGES)
+def test_any_range_opens_alone(size: int) -> None:
+    plain = message(size)
+    sealed = seal(plain)
+    edges = sorted({min(edge, size) for edge in (*EDGES, size // 2, size - 1) if edge >= 0})
+    for start in edges:
+        for stop in edges:
+            if start <= stop:
+                assert accessed(sealed, size, start, stop) == plain[start:stop]
+
+
+def test_a_range_costs_what_it_covers() -> None:
+    size = 10 * SEGMENT_BYTES
+    access = SegmentAccess(KEY, seal(bytes(size))[:HEADER_BYTES], size)
+    for start, stop, segments in ((0, 1, 1), (5, SEGMENT_BYTES, 1), (5, SEGMENT_BYTES + 1, 2)):
+        first, end = access.covering(start, stop)
+        assert end - first == segments * (SEGMENT_BYTES + 16)
+    assert access.covering(0, size)[1] == sealed_size(size)
+
+
+@pytest.mark.parametrize("size", [0, 10, SEGMENT_BYTES, SEGMENT_BYTES + 10])
+def test_a_changed_payload_opens_at_no_place_that_was_changed(size: int) -> None:
+    sealed = seal(message(size))
+    for position in {0, HEADER_BYTES - 1, HEADER_BYTES, len(sealed) - 1}:
+        changed = bytearray(sealed)
+        changed[position] ^= 1
+        with pytest.raises(IntegrityError):
+            accessed(bytes(changed), size, 0, size)
+    with pytest.raises(IntegrityError):
+        accessed(sealed, size, 0, size, new_key())
+
+
+def test_another_size_than_was_sealed_opens_nothing_at_the_end() -> None:
+    """The last segment is marked as such, so a cut payload does not pass for a shorter one."""
+    sealed = seal(message(2 * SEGMENT_BYTES))
+    for size in (SEGMENT_BYTES, SEGMENT_BYTES - 1, 3 * SEGMENT_BYTES, 2 * SEGMENT_BYTES - 1):
+        with pytest.raises(IntegrityError):
+            accessed(sealed, size, size - 1, size)
+    with pytest.raises(IntegrityError):
+        SegmentAccess(KEY, sealed[: HEADER_BYTES - 1], 2 * SEGMENT_BYTES)
+
+
+def test_segments_in_each_others_place_do_not_open() -> None:
+    size = 3 * SEGMENT_BYTES
+    access = SegmentAccess(KEY, seal(message(size))[:HEADER_BYTES], size)
+    sealed = seal(message(size))
+    first, end = access.covering(SEGMENT_BYTES, 2 * SEGMENT_BYTES)
+    with pytest.raises(IntegrityError):
+        access.open(0, SEGMENT_BYTES, sealed[first:end])
+
+
+@pytest.mark.parametrize(("start", "stop"), [(-1, 0), (2, 1), (0, 11)])
+def test_a_range_lies_within_the_payload(start: int, stop: int) -> None:
+    access = SegmentAccess(KEY, seal(message(10))[:HEADER_BYTES], 10)
+    with pytest.raises(ValueError, match="no range"):
+        access.covering(start, stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import timeit
 from collections.abc import Mapping
 from typing import Any
@@ -339,5 +340,5 @@ def test_deciding_by_the_default_policies_is_quick() -> None:
     def ask() -> None:
         decide(who.principal, None)
 
-    best = min(timeit.repeat(ask, number=calls, repeat=5)) / calls
+    best = min(timeit.repeat(ask, number=calls, repeat=5, timer=time.process_time)) / calls
     assert best < 20e-6

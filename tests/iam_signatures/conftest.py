@@ -26,13 +26,22 @@ class Keyring:
         return next((key for key in self.keys if key.id == access_key_id), None)
 
 
+class Pieces(AsyncIterator[bytes]):
+    """A body that needs no closing, unlike a generator."""
+
+    def __init__(self, parts: Iterable[bytes]) -> None:
+        self._parts = iter(parts)
+
+    async def __anext__(self) -> bytes:
+        try:
+            return next(self._parts)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+
 @pytest.fixture
 def make_request() -> Callable[..., Request]:
     """A request as a server hands it on; its body comes in the pieces given."""
-
-    async def read(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
-        for part in parts:
-            yield part
 
     def make(
         method: str,
@@ -40,7 +49,7 @@ def make_request() -> Callable[..., Request]:
         headers: Iterable[tuple[bytes, bytes]],
         body: Iterable[bytes] = (),
     ) -> Request:
-        return Request(method, target, list(headers), read(body))
+        return Request(method, target, list(headers), Pieces(body))
 
     return make
 

@@ -282,7 +282,7 @@ def test_metadata_given_twice_is_joined(check: Check, signed: Signed) -> None:
     )
 
 
-@pytest.mark.parametrize("names", [b"host;host", b"x-amz-date;host", b"Host"])
+@pytest.mark.parametrize("names", [b"host;host", b"Host", b"host;X-Amz-Date"])
 def test_signed_headers_have_one_form(check: Check, signed: Signed, names: bytes) -> None:
     good = replaced(signed(), b"host;x-amz-content-sha256;x-amz-date", names)
     assert refused(check, good).code == "AuthorizationHeaderMalformed"
@@ -377,8 +377,10 @@ def test_a_presigned_url_of_the_future_is_refused(
     assert error.code == "AccessDenied"
 
 
-@pytest.mark.parametrize(("expires_in", "good"), [(0, False), (1, True), (604800, True),
-                                                  (604801, False), (-1, False), (10**9, False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("expires_in", "good"),
+    [(0, False), (1, True), (604800, True), (604801, False), (-1, False), (10**9, False)],
+)
 def test_the_time_of_a_presigned_url_is_bounded(
     check: Check, presigned: Signed, expires_in: int, good: bool
 ) -> None:

@@ -113,19 +113,29 @@ class World:
         return other
 
 
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    """A fresh database."""
-    return f"sqlite:///{tmp_path / 'state.db'}"
-
-
-@pytest.fixture
-def world(database_url: str) -> Iterator[World]:
-    """A KMS that nobody has used yet."""
-    database = Database(database_url, kms.metadata, audit.metadata)
+def _world(url: str) -> Iterator[World]:
+    database = Database(url, kms.metadata, audit.metadata)
     seal = Seal.ephemeral()
     trail = Trail(database, seal)
     made = World(database, None, trail, seal)  # type: ignore[arg-type]
     made.kms = KMS(database, seal, trail, now=lambda: made.now)
     yield made
     database.close()
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A database of the quick kind."""
+    return f"sqlite:///{tmp_path / 'state' / 'database'}"
+
+
+@pytest.fixture
+def world(sqlite_url: str) -> Iterator[World]:
+    """A KMS that nobody has used yet."""
+    yield from _world(sqlite_url)
+
+
+@pytest.fixture
+def either(database_url: str) -> Iterator[World]:
+    """The same on either kind of database, for what is about the database."""
+    yield from _world(database_url)

@@ -145,9 +145,7 @@ async def test_a_data_key_has_one_size(world: World, wanted: dict[str, Any]) -> 
 async def test_data_key_pairs(world: World, spec: str) -> None:
     key = await world.key()
     for operation in ("GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext"):
-        made = await world.do(
-            operation, KeyId=key, KeyPairSpec=spec, EncryptionContext=CONTEXT
-        )
+        made = await world.do(operation, KeyId=key, KeyPairSpec=spec, EncryptionContext=CONTEXT)
         blob = made["PrivateKeyCiphertextBlob"]
         opened = await world.do("Decrypt", CiphertextBlob=blob, EncryptionContext=CONTEXT)
         shown = made.get("PrivateKeyPlaintext", opened["Plaintext"])

@@ -224,3 +224,16 @@ async def test_grantees_that_are_none(world: World, grantee: str) -> None:
         "CreateGrant", KeyId=await world.key(), GranteePrincipal=grantee, Operations=["Sign"]
     )
     assert error.code == "InvalidArnException"
+
+
+async def test_a_key_has_so_many_grants(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tlslab.kms.operations.granting.MAX_GRANTS", 2)
+    key = await world.key()
+    for _ in range(2):
+        await granted(world, key, "Encrypt", Name="n", Constraints={})
+    await granted(world, key, "Decrypt")
+    error = await world.refused(
+        "CreateGrant", KeyId=key, GranteePrincipal=world.bob.principal.arn, Operations=["Sign"]
+    )
+    assert error.code == "LimitExceededException"
+    await granted(world, key, "Encrypt", Name="n", Constraints={})  # is there already

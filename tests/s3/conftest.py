@@ -1,9 +1,9 @@
-"""A real server on loopback, with KMS and real clients. What the hop claims is the test's choice."""
+"""A real server on loopback, with a KMS and real clients; the hop says what the test wants."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,20 +11,27 @@ from typing import Any, Literal, TypeVar
 
 import boto3
 import pytest
+import requests
 import trio
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from tlslab import audit, kms, seal
 from tlslab.audit import Trail
 from tlslab.database import Database
+from tlslab.errors import TLSError
 from tlslab.http import Request, Response, serve_http
 from tlslab.iam import AccessKey, Caller, Hop, Identities
 from tlslab.kms import KMS
+from tlslab.pki import Authority
 from tlslab.seal import Seal
 from tlslab.store.engine import ObjectStore
 from tlslab.store.s3 import S3
 from tlslab.store.tables import metadata as store_tables
+from tlslab.tls import ServerPolicy, TLSStream
 
 REGION = "eu-west-2"
 DOMAIN = "s3.localhost"
@@ -40,10 +47,11 @@ class Site:
     identities: Identities
     port: int = 0
     secure: bool = True
+    ca: Path | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.ca else 'http'}://127.0.0.1:{self.port}"
 
     def key(self, name: str = "alice") -> AccessKey:
         account = "444455556666" if name == "mallory" else "111122223333"
@@ -54,12 +62,13 @@ class Site:
     def client(self, name: str = "alice", service: str = "s3", **config: Any) -> Any:
         key = self.key(name)
         settings = {"retries": {"max_attempts": 0}, "s3": {"addressing_style": "path"}} | config
-        return boto3.client(  # type: ignore[call-overload]
+        return boto3.client(
             service,
             endpoint_url=self.url,
             region_name=REGION,
             aws_access_key_id=key.id,
             aws_secret_access_key=key.secret,
+            verify=str(self.ca) if self.ca else None,
             config=Config(**settings),
         )
 
@@ -74,6 +83,25 @@ class Site:
                 client.close()
 
         return await trio.to_thread.run_sync(blocking)
+
+    def send(
+        self,
+        method: str,
+        target: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        *,
+        trailer: bool = False,
+    ) -> requests.Response:
+        """A request signed by botocore, whatever it asks for; with `trailer` as for chunks."""
+        key = self.key()
+        request = AWSRequest(method, f"{self.url}{target}", headers=dict(headers or {}), data=body)
+        if trailer:
+            request.context["checksum"] = {"request_algorithm": {"in": "trailer"}}
+        S3SigV4Auth(Credentials(key.id, key.secret), "s3", REGION).add_auth(request)
+        prepared = request.prepare()
+        given = dict(prepared.headers)
+        return requests.request(method, prepared.url, headers=given, data=body, timeout=5)
 
     @staticmethod
     def refused(work: Callable[[], object]) -> tuple[str, int]:
@@ -111,7 +139,7 @@ class Site:
 
 @asynccontextmanager
 async def site(
-    directory: Path, *, compat: Literal["ceph"] | None = None, plain: bool = False
+    directory: Path, *, compat: Literal["ceph"] | None = None, tls: bool = False
 ) -> AsyncIterator[Site]:
     database = Database(
         str(directory / "state.db"), store_tables, kms.metadata, audit.metadata, seal.metadata
@@ -119,17 +147,27 @@ async def site(
     ours = Seal.ephemeral()
     identities = Identities.generate()
     keys = KMS(database, ours, Trail(database, ours))
-    store = ObjectStore(database, directory / "files", ours, keys, compat=compat, plain=plain)
+    store = ObjectStore(database, directory / "files", ours, keys, compat=compat)
     s3 = S3(store, identities, region=REGION, domains=[DOMAIN], compat=compat)
     served = Site(store, keys, identities)
 
     async def handle(request: Request) -> Response:
         return await s3.handle(request, Hop(served.secure, "127.0.0.1"))
 
+    policy: ServerPolicy | None = None
+    if tls:
+        authority = Authority.create()
+        policy = ServerPolicy(authority.issue("127.0.0.1"))
+        served.ca = directory / "ca.pem"
+        served.ca.write_bytes(authority.root_pem)
+
+    async def serve(stream: trio.SocketStream) -> None:
+        with suppress(TLSError):
+            transport = stream if policy is None else TLSStream.server(stream, policy)
+            await serve_http(transport, handle)
+
     async with trio.open_nursery() as nursery:
-        listeners = await nursery.start(
-            partial(trio.serve_tcp, partial(serve_http, handler=handle), 0, host="127.0.0.1")
-        )
+        listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
         served.port = listeners[0].socket.getsockname()[1]
         try:
             yield served
@@ -148,4 +186,11 @@ async def served(tmp_path: Path) -> AsyncIterator[Site]:
 @pytest.fixture
 async def ceph(tmp_path: Path) -> AsyncIterator[Site]:
     async with site(tmp_path, compat="ceph") as found:
+        yield found
+
+
+@pytest.fixture
+async def secured(tmp_path: Path) -> AsyncIterator[Site]:
+    """The same behind TLS, where boto3 sends its bodies in chunks with a trailer."""
+    async with site(tmp_path, tls=True) as found:
         yield found

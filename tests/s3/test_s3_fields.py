@@ -12,7 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tlslab.store.model import SSEC, SSEKMS, SSES3, Attributes, CustomerKey, EncryptionFacts
+from tlslab.store.model import (
+    SSEC,
+    SSEKMS,
+    SSES3,
+    Attributes,
+    CustomerKey,
+    DefaultEncryption,
+    EncryptionFacts,
+)
 from tlslab.store.refusals import Refused
 from tlslab.store.s3 import attributes, cors, form, sse, tags
 from tlslab.store.s3.xml import document
@@ -169,6 +177,15 @@ def test_methods_that_make_no_sense_are_invalid_arguments(fields: dict[str, str]
     assert (error.code, error.status) == ("InvalidArgument", 400)
 
 
+def test_a_bucket_key_may_be_asked_for_where_the_bucket_defaults_to_the_kms() -> None:
+    fields = {f"{sse.SSE}-bucket-key-enabled": "true"}
+    default = DefaultEncryption("aws:kms", "k")
+    assert sse.wanted(fields, secure=True, default=default) == SSEKMS("k", bucket_key=True)
+    for other in (None, DefaultEncryption()):
+        error = refused(lambda other=other: sse.wanted(fields, secure=True, default=other))
+        assert error.code == "InvalidArgument"
+
+
 def test_responses_tell_the_arn_and_never_a_customers_key() -> None:
     facts = EncryptionFacts("aws:kms", "arn:k", bucket_key=True, context={"a": "b"})
     told = dict(sse.told(facts, with_context=True))
@@ -200,6 +217,21 @@ def test_metadata_has_a_limit_and_other_characters_travel_encoded() -> None:
     assert sent[b"x-amz-meta-b"] == b"plain"
     back = attributes.read_attributes({"x-amz-meta-a": sent[b"x-amz-meta-a"].decode()})
     assert back.metadata["a"] == "Grüße\n"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"content-type": "a/b\r\nSet-Cookie: x"},
+        {"cache-control": "\0"},
+        {"x-amz-meta-a b": "1"},
+        {"x-amz-meta-a:b": "1"},
+        {"x-amz-meta-ü": "1"},
+        {"x-amz-meta-a\r\n": "1"},
+    ],
+)
+def test_what_no_header_can_hold_is_not_kept(fields: dict[str, str]) -> None:
+    assert refused(lambda: attributes.read_attributes(fields)).code == "InvalidArgument"
 
 
 def test_overrides_replace_what_is_stored_unless_no_field_can_hold_them() -> None:

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -103,15 +104,15 @@ async def test_sse_kms_without_a_key_uses_the_default_key_made_on_first_use(serv
 
 async def test_ceph_wants_a_key_id_and_a_configuration(ceph: Any) -> None:
     def work(s3: Any) -> None:
-        put = lambda: s3.put_object(Bucket=B, Key="k", Body=b"x", ServerSideEncryption="aws:kms")
+        put = partial(s3.put_object, Bucket=B, Key="k", Body=b"x", ServerSideEncryption="aws:kms")
         assert ceph.refused(put) == ("InvalidArgument", 400)
-        assert ceph.refused(lambda: s3.get_bucket_encryption(Bucket=B)) == (
+        assert ceph.refused(partial(s3.get_bucket_encryption, Bucket=B)) == (
             "ServerSideEncryptionConfigurationNotFoundError",
             404,
         )
         s3.put_object(Bucket=B, Key="c", Body=b"x" * 10, **sse_c())
         for more in ({}, {"Range": "bytes=0-1"}):
-            get = lambda more=more: s3.get_object(Bucket=B, Key="c", **sse_c(WRONG), **more)
+            get = partial(s3.get_object, Bucket=B, Key="c", **sse_c(WRONG), **more)
             assert ceph.refused(get)[1] == 400
 
     await ceph.bucket(B)
@@ -134,16 +135,17 @@ async def test_unknown_kms_keys(served: Any, named: str, message: str) -> None:
         s3.put_object(Bucket=B, Key="source", Body=b"x")
         source = {"Bucket": B, "Key": "source"}
         assert (
-            served.refusal(lambda: s3.put_object(Bucket=B, Key="k", Body=b"x", **kms)) == expected
+            served.refusal(partial(s3.put_object, Bucket=B, Key="k", Body=b"x", **kms)) == expected
         )
         assert (
-            served.refusal(lambda: s3.create_multipart_upload(Bucket=B, Key="k", **kms)) == expected
-        )
-        assert (
-            served.refusal(lambda: s3.copy_object(Bucket=B, Key="k", CopySource=source, **kms))
+            served.refusal(partial(s3.create_multipart_upload, Bucket=B, Key="k", **kms))
             == expected
         )
-        assert served.refused(lambda: s3.head_object(Bucket=B, Key="k")) == ("404", 404)
+        assert (
+            served.refusal(partial(s3.copy_object, Bucket=B, Key="k", CopySource=source, **kms))
+            == expected
+        )
+        assert served.refused(partial(s3.head_object, Bucket=B, Key="k")) == ("404", 404)
 
     await served.bucket(B)
     await served.run(work)
@@ -161,7 +163,8 @@ async def test_a_disabled_or_pending_key_is_refused_at_once_and_a_good_one_not(
         return s3.put_object(Bucket=B, Key="k", Body=b"text", **kms)
 
     def get(s3: Any) -> bytes:
-        return s3.get_object(Bucket=B, Key="k")["Body"].read()
+        body: bytes = s3.get_object(Bucket=B, Key="k")["Body"].read()
+        return body
 
     await served.run(put)
     assert await served.run(get) == b"text"
@@ -187,7 +190,7 @@ async def test_who_may_read_the_bucket_but_not_use_the_key_reads_nothing(served:
 
     def get(s3: Any) -> None:
         assert s3.get_object(Bucket=B, Key="s3")["Body"].read() == b"secret"  # the failing twin
-        assert served.refused(lambda: s3.get_object(Bucket=B, Key="kms")) == ("AccessDenied", 403)
+        assert served.refused(partial(s3.get_object, Bucket=B, Key="kms")) == ("AccessDenied", 403)
 
     await served.run(put)
     await served.run(get, "bob")
@@ -227,17 +230,19 @@ async def test_sse_c_without_the_key_or_with_another(served: Any, size: int) -> 
         assert served.refused(lambda: get(**part)) == ("InvalidRequest", 400)
         got = get(**part, **sse_c())
         assert (got["Body"].read(), got["ContentLength"]) == (bytes(size), size)
-        assert served.refused(lambda: s3.head_object(**of)) == ("400", 400)
-        assert served.refused(lambda: s3.head_object(**of, **sse_c(WRONG))) == ("403", 403)
+        assert served.refused(partial(s3.head_object, **of)) == ("400", 400)
+        assert served.refused(partial(s3.head_object, **of, **sse_c(WRONG))) == ("403", 403)
         asked = of | {"ObjectAttributes": ["ETag"]}
-        assert served.refused(lambda: s3.get_object_attributes(**asked))[1] == 400
-        assert served.refused(lambda: s3.get_object_attributes(**asked, **encoded(WRONG)))[1] == 403
-        copy = {"Bucket": B, "Key": "copy", "CopySource": {"Bucket": B, "Key": "k"}}
-        assert served.refusal(lambda: s3.copy_object(**copy))[1:] == (400, NEEDED)
+        assert served.refused(partial(s3.get_object_attributes, **asked))[1] == 400
         assert (
-            served.refused(lambda: s3.copy_object(**copy, **sse_c(WRONG, "CopySource")))[1] == 403
+            served.refused(partial(s3.get_object_attributes, **asked, **encoded(WRONG)))[1] == 403
         )
-        assert served.refused(lambda: s3.head_object(Bucket=B, Key="copy")) == ("404", 404)
+        copy = {"Bucket": B, "Key": "copy", "CopySource": {"Bucket": B, "Key": "k"}}
+        assert served.refusal(partial(s3.copy_object, **copy))[1:] == (400, NEEDED)
+        assert (
+            served.refused(partial(s3.copy_object, **copy, **sse_c(WRONG, "CopySource")))[1] == 403
+        )
+        assert served.refused(partial(s3.head_object, Bucket=B, Key="copy")) == ("404", 404)
 
     await served.bucket(B)
     await served.run(work)
@@ -249,13 +254,13 @@ async def test_sse_c_never_goes_over_an_insecure_hop(served: Any) -> None:
 
     def insecure(s3: Any) -> None:
         assert served.refused(lambda: put(s3)) == ("InvalidRequest", 400)
-        read = lambda: s3.get_object(Bucket=B, Key="k", **sse_c())
+        read = partial(s3.get_object, Bucket=B, Key="k", **sse_c())
         assert served.refused(read) == ("InvalidRequest", 400)
         copy = {"Bucket": B, "Key": "c", "CopySource": {"Bucket": B, "Key": "k"}}
         for more in (sse_c(prefix="CopySource"), sse_c()):
-            code = served.refused(lambda more=more: s3.copy_object(**copy, **more))
+            code = served.refused(partial(s3.copy_object, **copy, **more))
             assert code == ("InvalidRequest", 400)
-        begin = lambda: s3.create_multipart_upload(Bucket=B, Key="k", **sse_c())
+        begin = partial(s3.create_multipart_upload, Bucket=B, Key="k", **sse_c())
         assert served.refused(begin) == ("InvalidRequest", 400)
         s3.put_object(Bucket=B, Key="plain", Body=b"x")  # all else does
 
@@ -270,9 +275,9 @@ async def test_a_bucket_that_blocks_sse_c_refuses_it_and_takes_the_rest(served: 
     await served.bucket(B, encryption=blocks)
 
     def work(s3: Any) -> None:
-        put = lambda: s3.put_object(Bucket=B, Key="k", Body=b"x", **sse_c())
+        put = partial(s3.put_object, Bucket=B, Key="k", Body=b"x", **sse_c())
         assert served.refused(put) == ("AccessDenied", 403)
-        begin = lambda: s3.create_multipart_upload(Bucket=B, Key="k", **sse_c())
+        begin = partial(s3.create_multipart_upload, Bucket=B, Key="k", **sse_c())
         assert served.refused(begin) == ("AccessDenied", 403)
         s3.put_object(Bucket=B, Key="k", Body=b"x")
 
@@ -287,7 +292,7 @@ async def test_sse_c_is_taken_by_a_bucket_with_another_default(served: Any) -> N
         assert s3.put_object(Bucket=B, Key="k", Body=b"x")["SSEKMSKeyId"] == arn
         s3.put_object(Bucket=B, Key="c", Body=b"x", **sse_c())
         assert s3.get_object(Bucket=B, Key="c", **sse_c())["Body"].read() == b"x"
-        unneeded = lambda: s3.get_object(Bucket=B, Key="k", **sse_c())
+        unneeded = partial(s3.get_object, Bucket=B, Key="k", **sse_c())
         assert served.refused(unneeded) == ("InvalidRequest", 400)
 
     await served.run(work)
@@ -299,8 +304,8 @@ async def test_parts_come_with_the_key_that_their_upload_began_with(served: Any)
         ours = s3.create_multipart_upload(Bucket=B, Key="c", **sse_c())["UploadId"]
 
         def part(key: str, upload: str, **more: Any) -> Callable[[], object]:
-            return lambda: s3.upload_part(
-                Bucket=B, Key=key, UploadId=upload, PartNumber=1, Body=b"x", **more
+            return partial(
+                s3.upload_part, Bucket=B, Key=key, UploadId=upload, PartNumber=1, Body=b"x", **more
             )
 
         refusal = served.refusal
@@ -348,7 +353,7 @@ async def test_multipart_copy_and_ranges_under_each_kind(served: Any, kind: str)
     def work(s3: Any) -> None:
         done = upload(s3)
         assert done["ETag"].endswith('-2"')
-        get: Callable[..., Any] = lambda **more: s3.get_object(Bucket=B, Key="k", **again, **more)
+        get = partial(s3.get_object, Bucket=B, Key="k", **again)
         assert get()["Body"].read() == whole
         for start, stop in (
             (0, 1),
@@ -395,20 +400,24 @@ async def test_multipart_copy_and_ranges_under_each_kind(served: Any, kind: str)
 async def test_bucket_encryption_as_recorded(served: Any) -> None:
     def work(s3: Any) -> None:
         rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
-        configuration: Callable[..., Any] = lambda *rules: {"Rules": list(rules)}
+
         missing = "The specified bucket does not exist"
         for ask in (
-            lambda: s3.get_bucket_encryption(Bucket="no-such-bucket"),
-            lambda: s3.delete_bucket_encryption(Bucket="no-such-bucket"),
-            lambda: s3.put_bucket_encryption(
-                Bucket="no-such-bucket", ServerSideEncryptionConfiguration=configuration(rule)
+            partial(s3.get_bucket_encryption, Bucket="no-such-bucket"),
+            partial(s3.delete_bucket_encryption, Bucket="no-such-bucket"),
+            partial(
+                s3.put_bucket_encryption,
+                Bucket="no-such-bucket",
+                ServerSideEncryptionConfiguration={"Rules": [rule]},
             ),
         ):
             assert served.refusal(ask) == ("NoSuchBucket", 404, missing)
 
         def put(*rules: Any) -> Callable[[], Any]:
-            return lambda: s3.put_bucket_encryption(
-                Bucket=B, ServerSideEncryptionConfiguration=configuration(*rules)
+            return partial(
+                s3.put_bucket_encryption,
+                Bucket=B,
+                ServerSideEncryptionConfiguration={"Rules": list(rules)},
             )
 
         default = [{**rule, "BucketKeyEnabled": False}]
@@ -470,7 +479,11 @@ async def test_update_object_encryption_keeps_the_object_and_changes_its_key(ser
 
     await served.run(work)
     await served.invoke("DisableKey", {"KeyId": second})
-    read = lambda s3: served.refused(lambda: s3.get_object(Bucket=B, Key="k"))
+
+    def read(s3: Any) -> tuple[str, int]:
+        refused: tuple[str, int] = served.refused(partial(s3.get_object, Bucket=B, Key="k"))
+        return refused
+
     assert await served.run(read) == ("KMS.DisabledException", 400)
 
 
@@ -483,8 +496,8 @@ POLICY = """{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principa
 async def test_policies_that_enforce_or_deny_sse_c(served: Any, enforced: bool) -> None:
     def work(s3: Any) -> None:
         s3.put_bucket_policy(Bucket=B, Policy=POLICY % ("true" if enforced else "false"))
-        with_key = lambda: s3.put_object(Bucket=B, Key="k", Body=b"x", **sse_c())
-        without = lambda: s3.put_object(Bucket=B, Key="k", Body=b"x")
+        with_key = partial(s3.put_object, Bucket=B, Key="k", Body=b"x", **sse_c())
+        without = partial(s3.put_object, Bucket=B, Key="k", Body=b"x")
         allowed, denied = (with_key, without) if enforced else (without, with_key)
         allowed()
         assert served.refused(denied) == ("AccessDenied", 403)

@@ -1,10 +1,10 @@
-"""Each kind of database, and external roots of trust to be asked over real connections."""
+"""External roots of trust, to be asked over real connections."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 from typing import TypeAlias
 
 import pytest
@@ -36,27 +36,16 @@ def serving(authority: Authority) -> Serving:
     credential = authority.issue("localhost")
 
     @asynccontextmanager
-    async def serve(answer: Answer) -> AsyncIterator[Service]:
+    async def serving(answer: Answer) -> AsyncIterator[Service]:
         async def connection(stream: trio.SocketStream) -> None:
-            try:
+            with suppress(TLSError):  # a client that did not like the certificate
                 await serve_http(TLSStream.server(stream, ServerPolicy(credential)), answer)
-            except TLSError:
-                pass  # a client that did not like the certificate
 
         async with trio.open_nursery() as nursery:
-            listeners = await nursery.start(
-                lambda task_status: trio.serve_tcp(
-                    connection, 0, host="127.0.0.1", task_status=task_status
-                )
-            )
+            serve = partial(trio.serve_tcp, connection, 0, host="127.0.0.1")
+            listeners = await nursery.start(serve)
             port = listeners[0].socket.getsockname()[1]
             yield Service(f"https://localhost:{port}", authority.trust, timeout=5)
             nursery.cancel_scope.cancel()
 
-    return serve
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    """A fresh database."""
-    return f"sqlite:///{tmp_path / 'state.db'}"
+    return serving

@@ -202,8 +202,8 @@ async def test_transit_that_refuses_is_said_in_words_and_without_the_token(servi
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{}", b"[]", b'{"data": 1}', b'{"data": {"plaintext": 1}}', b'{"data":{"plaintext":"%"}}',
-     b"\xff", b"x" * (ANSWER_BYTES + 1), b'{"data": {"plaintext": ""}}'],
+    [b"", b"{}", b"[]", b'{"data": 1}', b'{"data": {"plaintext": 1}}', b"\xff",
+     b'{"data": {"plaintext": "%"}}', b"x" * (ANSWER_BYTES + 1), b'{"data": {"plaintext": ""}}'],
 )  # fmt: skip
 async def test_any_answer_that_is_none_is_refused(serving: Any, body: bytes) -> None:
     async def answer(request: Request) -> Response:
@@ -377,16 +377,14 @@ async def test_moving_from_a_passphrase_to_a_kms_and_to_vault_moves_no_data(
                 await open_seal(database, roots[old], create=False)
 
 
-async def test_nothing_of_an_external_root_is_written_down(
-    serving: Any, database: Database, tmp_path: Path
-) -> None:
+async def test_nothing_of_an_external_root_is_written_down(serving: Any, tmp_path: Path) -> None:
     """Neither the master key nor the token is in any file beside the database. Pair: the wrapped
     key, which is kept on purpose, is found by the same search."""
     transit = Transit(token="hvs.CANARY-OF-A-TOKEN")
     async with serving(transit) as service:
         root = VaultTransitRoot(service, "tlslab", transit.token)
-        seal = await open_seal(database, root, create=True)
-    database.close()
+        with closing(Database(str(tmp_path / "state.db"), metadata)) as database:
+            seal = await open_seal(database, root, create=True)
     kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     master = seal._master
     for secret in (master, master.hex().encode(), base64.b64encode(master), b"CANARY"):

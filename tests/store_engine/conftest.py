@@ -30,7 +30,7 @@ def caller(name: str, *actions: str) -> Caller:
         principal = Principal(f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT, "root", "root", ACCOUNT)
     else:
         statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
-        policies = ()
+        policies: tuple[Policy, ...] = ()
         if actions:
             policies = (Policy.parse({"Version": "2012-10-17", "Statement": [statement]}),)
         arn = f"arn:aws:iam::{ACCOUNT}:user/{name}"

@@ -27,7 +27,7 @@ def shown(members: Mapping[str, Any]) -> dict[str, Any] | None:
     CloudTrail begins names in lower case (`keyId`, `aWSAccountId`) and writes times for people.
     """
     kept = {
-        name[:1].lower() + name[1:]: dict(value) if name in _VERBATIM else _value(value)
+        name[:1].lower() + name[1:]: _value(value, verbatim=name in _VERBATIM)
         for name, value in members.items()
         if value is not None and not isinstance(value, _BYTES) and name not in _SECRET
     }
@@ -37,8 +37,10 @@ def shown(members: Mapping[str, Any]) -> dict[str, Any] | None:
 _BYTES = (bytes, bytearray, memoryview)
 
 
-def _value(value: Any) -> Any:
+def _value(value: Any, *, verbatim: bool = False) -> Any:
     if isinstance(value, Mapping):
+        if verbatim:
+            return {name: text for name, text in value.items() if isinstance(text, str)}
         return shown(value) or {}
     if isinstance(value, (list, tuple)):
         return [_value(item) for item in value if not isinstance(item, _BYTES)]

@@ -85,20 +85,32 @@ class SegmentSealer:
         """Take more of the payload; returns the sealed bytes that are ready."""
         if self._finished:
             raise ValueError("this payload is finished")
-        self._pending += plaintext
-        count = max(0, len(self._pending) - 1) // SEGMENT_BYTES
+        count = max(0, len(self._pending) + len(plaintext) - 1) // SEGMENT_BYTES
         if self._number + count >= MAX_SEGMENTS:
             raise ValueError("a payload has at most 2**32 segments")
         sealed = [self._take_header()]
-        with memoryview(self._pending) as pending:
-            for index in range(count):
-                segment = pending[index * SEGMENT_BYTES : (index + 1) * SEGMENT_BYTES]
-                nonce = _nonce(self._number + index, last=False)
-                sealed.append(self._cipher.encrypt(nonce, segment, None))
-                segment.release()
-        del self._pending[: count * SEGMENT_BYTES]
-        self._number += count
+        with memoryview(plaintext) as view:
+            start = 0
+            for _ in range(count):
+                # Straight from what was given, but for what was held back: copying would cost more
+                # than sealing.
+                stop = start + SEGMENT_BYTES - len(self._pending)
+                with view[start:stop] as segment:
+                    sealed.append(self._seal_segment(segment))
+                start = stop
+            with view[start:] as rest:
+                self._pending += rest
         return b"".join(sealed)
+
+    def _seal_segment(self, segment: memoryview) -> bytes:
+        nonce = _nonce(self._number, last=False)
+        self._number += 1
+        if not self._pending:
+            return self._cipher.encrypt(nonce, segment, None)
+        self._pending += segment
+        sealed = self._cipher.encrypt(nonce, self._pending, None)
+        self._pending.clear()
+        return sealed
 
     def finish(self) -> bytes:
         """The last segment, marked as such."""

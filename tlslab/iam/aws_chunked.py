@@ -190,7 +190,7 @@ class ChunkedDecoder:
         if signed_trailer and self._trailer_signature is None:
             raise _incomplete()
         if self._trailers.keys() != self._announced:
-            raise malformed_trailer()
+            raise _incomplete()  # unknown ones were refused, so one is missing
         if self._chain is not None and self._trailer_signature is not None:
             _compare(self._chain.trailer(self._trailer_lines), self._trailer_signature)
 

@@ -25,6 +25,7 @@ STATUS: Final = {
     "InvalidRequest": 400,
     "InvalidToken": 400,
     "MalformedTrailerError": 400,
+    "MissingAuthenticationToken": 403,  # of services other than S3, where nobody is anonymous
     "MissingContentLength": 411,
     "NotImplemented": 501,
     "RequestTimeTooSkewed": 403,
@@ -41,6 +42,7 @@ _JSON: Final = {
     "InvalidArgument": "IncompleteSignatureException",
     "InvalidRequest": "IncompleteSignatureException",
     "InvalidToken": "UnrecognizedClientException",
+    "MissingAuthenticationToken": "MissingAuthenticationTokenException",
     "RequestTimeTooSkewed": "InvalidSignatureException",
     "SignatureDoesNotMatch": "InvalidSignatureException",
     "XAmzContentSHA256Mismatch": "InvalidSignatureException",

@@ -53,10 +53,10 @@ def canonical_resource(
 ) -> str:
     """The path as it came, with its subresources; `bucket` if the host names it.
 
-    A parameter without `=` has the value None.
+    A parameter without `=` has the value None; one without a value is signed as its name alone.
     """
     signed = [(name, parameters[name]) for name in sorted(SUBRESOURCES & parameters.keys())]
-    shown = [name if value is None else f"{name}={unquote(value)}" for name, value in signed]
+    shown = [f"{name}={unquote(value)}" if value else name for name, value in signed]
     start = f"/{bucket}{path}" if bucket is not None else path
     return f"{start}?{'&'.join(shown)}" if shown else start
 

@@ -97,7 +97,7 @@ def canonical_request(
     signed: Iterable[str],
     payload: str,
 ) -> bytes:
-    """Path and query are canonical, `signed` are the sorted names of signed headers.
+    """Path and query are canonical, `signed` are the names of signed headers (in order).
 
     `payload` is the body's SHA-256 in hex, or what `x-amz-content-sha256` says instead. A signed
     header that the request does not have counts as empty.

@@ -124,7 +124,7 @@ def request_time(fields: Mapping[str, bytes]) -> tuple[datetime, str]:
     moment = parse_time(text)
     if moment is not None:
         return moment, text
-    moment = None if "x-amz-date" in fields else _parse_http_date(text)
+    moment = _parse_http_date(text)
     if moment is None:
         message = "AWS authentication requires a valid Date or x-amz-date header"
         raise SignatureError("AccessDenied", message)

@@ -163,11 +163,14 @@ def _verify_v4(
 
 
 def _signed_headers(text: str, fields: Mapping[str, bytes]) -> list[str]:
-    """The names of the signed headers, if they are all that must be."""
+    """The names of the signed headers, if they are all that must be.
+
+    They stay in the order in which they were signed: curl before 8 puts `key-md5` before `key`.
+    """
     signed = text.split(";")
     names = set(signed)
-    if len(names) != len(signed) or signed != sorted(signed) or text != text.lower():
-        message = "SignedHeaders must be lower-case names in order, each once."
+    if len(names) != len(signed) or text != text.lower():
+        message = "SignedHeaders must be lower-case names, each once."
         raise SignatureError(HEADER_CODE, message)
     unsigned = [
         name

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from tlslab.iam import Caller
+from tlslab.iam import Caller, Principal
 from tlslab.iam.policy import Access, Policy, evaluate
 from tlslab.kms.errors import KMSError
 from tlslab.kms.grants import Grant
@@ -117,7 +117,7 @@ def require_key(
     question: Question,
     key: Key,
     policy: Policy,
-    grants: Callable[[], Iterable[Grant]],
+    grants: Callable[[Principal], Iterable[Grant]],
     encryption_context: Mapping[str, str],
 ) -> Grant | None:
     """Raise KMSError unless it is allowed; the grant that allows it, or None if policies do.
@@ -137,7 +137,7 @@ def require_key(
     if ours is Access.ALLOW or (ours is Access.DELEGATE and theirs is Access.ALLOW):
         return None
     operation = question.action.partition(":")[2]
-    for grant in grants():
+    for grant in grants(principal):
         if grant.permits(principal, operation, encryption_context):
             return grant
     raise question.refused(Access.NONE, _IDENTITY if ours is Access.DELEGATE else _RESOURCE)

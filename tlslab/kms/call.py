@@ -33,7 +33,7 @@ from tlslab.kms.model import USABLE, Key, State, micros
 from tlslab.kms.naming import Found, find_key
 
 if TYPE_CHECKING:
-    from tlslab.kms.operations.table import Operation
+    from tlslab.kms.operations.operation import Operation
 
 _T = TypeVar("_T")
 
@@ -77,6 +77,7 @@ class Call:
     touched: dict[str, Key] = field(default_factory=dict)
     used: dict[str, tuple[Key, str]] = field(default_factory=dict)  # by ARN; see usage.py
     material_ids: dict[str, str] = field(default_factory=dict)  # for the audit record
+    made: list[Key] = field(default_factory=list)  # keys that AWS made by itself
 
     @property
     def key(self) -> Key:
@@ -138,8 +139,12 @@ class Call:
         policy: Policy | None = None,
         encryption_context: Mapping[str, str] | None = None,
         extra: Mapping[str, str] | None = None,
+        grants: bool = True,
     ) -> None:
-        """Raise KMSError unless the caller may; by `policy` instead of the key's, if given."""
+        """Raise KMSError unless the caller may; by `policy` instead of the key's, if given.
+
+        Without `grants` policies alone count.
+        """
         key = found.key
         context = self.encryption_context if encryption_context is None else encryption_context
         question = self._question(f"kms:{action}", key.arn, found, context, extra)
@@ -149,7 +154,7 @@ class Call:
             question,
             key,
             key.policy if policy is None else policy,
-            lambda: self.services.grants.of(self.connection, key),
+            lambda who: self.services.grants.of(self.connection, key, who) if grants else (),
             context,
         )
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 _OF_PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "BypassPolicyLockoutSafetyCheck": ("kms:BypassPolicyLockoutSafetyCheck",),
     "CustomerMasterKeySpec": ("kms:KeySpec", "kms:CustomerMasterKeySpec"),
-    "DryRun": ("kms:DryRun",),
     "EncryptionAlgorithm": ("kms:EncryptionAlgorithm",),
     "ExpirationModel": ("kms:ExpirationModel",),
     "GranteePrincipal": ("kms:GranteePrincipal",),

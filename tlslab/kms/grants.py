@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
 
 from tlslab.iam import Principal
 from tlslab.kms import tables
@@ -105,9 +105,17 @@ class Grant:
 
 def is_named(principal: Principal, name: str) -> bool:
     """Whether `name`, of a grant's grantee or retiring principal, means this principal."""
+    return name in _names(principal)
+
+
+def _names(principal: Principal) -> frozenset[str]:
     if principal.kind == "service":
-        return name == principal.name
-    return name in {principal.arn, principal.policy_arn}
+        return frozenset({principal.name})
+    return frozenset({principal.arn, principal.policy_arn})
+
+
+def _on(key: Key) -> ColumnElement[bool]:
+    return and_(tables.grants.c.region == key.region, tables.grants.c.key == key.id)
 
 
 class Grants:
@@ -117,15 +125,25 @@ class Grants:
         self._token_key = seal.derive("kms grant token")
         self._cache = cache
 
-    def of(self, connection: Connection, key: Key) -> tuple[Grant, ...]:
-        """All grants of a key, in order of their ids."""
+    def of(self, connection: Connection, key: Key, principal: Principal) -> tuple[Grant, ...]:
+        """The grants of a key to a principal."""
+        names = _names(principal)
 
         def load() -> tuple[Grant, ...]:
-            where = and_(tables.grants.c.region == key.region, tables.grants.c.key == key.id)
-            query = select(tables.grants).where(where).order_by(tables.grants.c.id)
+            query = select(tables.grants).where(_on(key), tables.grants.c.grantee.in_(names))
             return tuple(grant(row) for row in connection.execute(query))
 
-        return self._cache.get(connection, ("grants", key.region, key.id), load)
+        return self._cache.get(connection, ("grants", key.region, key.id, names), load)
+
+    def count(self, connection: Connection, key: Key) -> int:
+        """How many grants a key has."""
+        query = select(func.count()).select_from(tables.grants).where(_on(key))
+        return connection.execute(query).scalar_one()
+
+    def named(self, connection: Connection, key: Key, name: str) -> tuple[Grant, ...]:
+        """The grants of a key that have been given a name."""
+        query = select(tables.grants).where(_on(key), tables.grants.c.name == name)
+        return tuple(grant(row) for row in connection.execute(query))
 
     def find(self, connection: Connection, grant_id: str) -> Grant | None:
         """The grant of that id, or None."""

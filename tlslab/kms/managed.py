@@ -72,7 +72,9 @@ def make_managed_key(call: Call, alias: str) -> Key:
             updated=call.now,
         )
     )
-    return call.keyring.add(call.connection, key, generate(SYMMETRIC))
+    key = call.keyring.add(call.connection, key, generate(SYMMETRIC))
+    call.made.append(key)
+    return key
 
 
 def _policy(service: str, account: str, region: str) -> dict[str, object]:

@@ -74,6 +74,6 @@ def _after(call: Call) -> str | None:
         operation, last = found
     except (ValueError, TypeError, RecursionError):
         raise KMSError("InvalidMarkerException") from None
-    if operation != call.operation.name or not isinstance(last, str):
+    if operation != call.operation.name or not isinstance(last, str) or "\0" in last:
         raise KMSError("InvalidMarkerException")
     return last

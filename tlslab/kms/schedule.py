@@ -22,28 +22,26 @@ SERVICE = "kms.amazonaws.com"
 
 def advance(
     keyring: Keyring, trail: Trail, connection: Connection, time: datetime.datetime
-) -> bool:
-    """Do all that is due. Whether key material was erased."""
+) -> None:
+    """Do all that is due."""
     now = micros(time)
     due = keyring.next_due(connection)
     if due is None or due > now:
-        return False
+        return
     deletions, rotations, expiries = keyring.due(connection, now)
     for key in deletions:
         _delete(keyring, connection, key, now)
-        _record(trail, connection, key, "DeleteKey", time)
+        record(trail, connection, key, "DeleteKey", time)
     for key in rotations:
-        if keyring.find(connection, key.region, key.id) is None or key.rotation_days is None:
-            continue
-        rotate(keyring, connection, key, now, AUTOMATIC)
-        keyring.update(connection, key, next_rotation=next_rotation(now, key.rotation_days))
-        _record(trail, connection, key, "RotateKey", time)
+        if key not in deletions and key.rotation_days is not None:
+            rotate(keyring, connection, key, now, AUTOMATIC)
+            keyring.update(connection, key, next_rotation=next_rotation(now, key.rotation_days))
+            record(trail, connection, key, "RotateKey", time)
     for key in expiries:
-        for each in key.materials:
+        for each in key.materials if key not in deletions else ():
             if each.sealed is not None and each.expires is not None and each.expires <= now:
                 keyring.update_material(connection, key, each.id, sealed=None)
-                _record(trail, connection, key, "DeleteExpiredKeyMaterial", time)
-    return bool(deletions or expiries)
+                record(trail, connection, key, "DeleteExpiredKeyMaterial", time)
 
 
 def _delete(keyring: Keyring, connection: Connection, key: Key, now: int) -> None:
@@ -59,9 +57,10 @@ def _delete(keyring: Keyring, connection: Connection, key: Key, now: int) -> Non
         keyring.update(connection, primary, deletion=now + window * DAY)
 
 
-def _record(
+def record(
     trail: Trail, connection: Connection, key: Key, name: str, time: datetime.datetime
 ) -> None:
+    """Record what the KMS did to a key by itself."""
     event = Event(
         time=time,
         source=SERVICE,

@@ -28,8 +28,9 @@ from tlslab.kms.grants import Grants
 from tlslab.kms.keyring import Keyring
 from tlslab.kms.material import MaterialError
 from tlslab.kms.model import Key
-from tlslab.kms.operations.table import OPERATIONS, Operation
-from tlslab.kms.schedule import SERVICE, advance
+from tlslab.kms.operations.operation import Operation
+from tlslab.kms.operations.table import OPERATIONS
+from tlslab.kms.schedule import SERVICE, advance, record
 from tlslab.kms.shapes import validated
 from tlslab.kms.usage import note_usage
 from tlslab.seal import Seal
@@ -197,17 +198,20 @@ class KMS:
     async def resolve(self, caller: Caller, key_id: str, *, region: str) -> str:
         """The ARN of the key that an id, ARN or alias means, for a service to note it.
 
-        Makes the AWS-managed key of a predefined alias. It is not authorised nor recorded: it tells
-        nothing but the name. Raises KMSError (NotFoundException, InvalidArnException).
+        Makes the AWS-managed key of a predefined alias, and records that; otherwise it is neither
+        authorised nor recorded, as it tells nothing but the name. Raises KMSError
+        (NotFoundException, InvalidArnException).
         """
         request = _Request(caller, OPERATIONS["DescribeKey"], {}, region, "", {})
 
         def work(connection: Connection) -> str | KMSError:
-            time = self._advance(connection)
+            call = self._call(connection, request, self._advance(connection))
             try:
-                return self._call(connection, request, time).find(key_id).key.arn
+                arn = call.find(key_id).key.arn
             except KMSError as error:
                 return error
+            self._record_made(call)
+            return arn
 
         if caller.principal is None:
             raise _anonymous()
@@ -268,7 +272,12 @@ class KMS:
             self._services.keyring.cache.forget()
         return _Outcome(error=refusal)
 
+    def _record_made(self, call: Call) -> None:
+        for key in call.made:
+            record(self._trail, call.connection, key, "CreateKey", call.time)
+
     def _record(self, call: Call, request: _Request, outcome: _Outcome) -> None:
+        self._record_made(call)
         error = outcome.error
         response = None if error or call.operation.read_only else outcome.result
         event = Event(

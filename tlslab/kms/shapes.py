@@ -37,6 +37,8 @@ class Text:
         """See Shape."""
         _typed(value, str)
         yield from _length(path, value, value, self.least, self.most)
+        if "\0" in value:  # which PostgreSQL does not store
+            yield _failed(path, value, "not contain the character U+0000")
         if self.pattern is not None and not re.fullmatch(self.pattern, value):
             yield _failed(path, value, f"satisfy regular expression pattern: {self.pattern}")
 
@@ -147,10 +149,13 @@ class Members:
         """See Shape."""
         _typed(value, dict)
         for name, shape in self.shapes.items():
+            found = value.get(name)
+            if found is None and name not in self.required:
+                continue
             place = f"{path}.{_lower(name)}" if path else _lower(name)
-            if value.get(name) is not None:
-                yield from shape.problems(place, value[name])
-            elif name in self.required:
+            if found is not None:
+                yield from shape.problems(place, found)
+            else:
                 yield _failed(place, None, "not be null").replace("Value", "Value null", 1)
 
 

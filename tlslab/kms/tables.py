@@ -93,6 +93,7 @@ grants = Table(
     Column("operations", Text, nullable=False),
     Column("constraints", Text, nullable=False),
     Index("kms_grants_of_key", "region", "key", "id"),
+    Index("kms_grants_of_grantee", "region", "key", "grantee"),
     Index("kms_grants_retirable", "region", "retiring", "id"),
 )
 

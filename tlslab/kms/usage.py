@@ -21,6 +21,9 @@ RESOLUTION = 1_000_000
 """Microseconds; CloudTrail's own times have whole seconds."""
 
 
+_MAX_PLACES = 10_000
+
+
 def note_usage(call: Call, key: Key, operation: str, event: Event) -> None:
     """Note that a key served an operation, which `event` records."""
     last = call.keyring.last_used
@@ -28,6 +31,8 @@ def note_usage(call: Call, key: Key, operation: str, event: Event) -> None:
     place = (key.region, key.id)
     if now - last.get(place, now - RESOLUTION) < RESOLUTION:
         return
+    if len(last) >= _MAX_PLACES:
+        last.clear()
     last[place] = now
     insert = (postgresql if call.connection.dialect.name == "postgresql" else sqlite).insert
     row = {

@@ -12,6 +12,7 @@
     service.py     one request to an external one, over verified TLS
     vault.py       Vault's and OpenBao's transit engine
     aws_kms.py     a key of AWS KMS, or of whatever speaks its API
+    root_file.py   which of them a file stands for
 
 It knows nothing of buckets, objects or KMS keys.
 """
@@ -20,6 +21,7 @@ from tlslab.seal.aws_kms import AWSKMSRoot
 from tlslab.seal.opening import Begin, open_seal, rewrap
 from tlslab.seal.passphrase import Cost, PassphraseFile
 from tlslab.seal.root import RootOfTrust
+from tlslab.seal.root_file import open_root
 from tlslab.seal.seal import Seal
 from tlslab.seal.service import Service
 from tlslab.seal.tables import metadata
@@ -35,6 +37,7 @@ __all__ = [
     "Service",
     "VaultTransitRoot",
     "metadata",
+    "open_root",
     "open_seal",
     "rewrap",
 ]

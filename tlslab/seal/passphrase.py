@@ -39,7 +39,9 @@ from tlslab.errors import IntegrityError, UsageError
 
 KIND = "passphrase-file"
 
-_MAGIC = "tlslab-root-of-trust 1"
+MAGIC = b"tlslab-root-of-trust 1\n"
+"""How a key file begins."""
+
 _FILE = "root of trust"
 _SALT_BYTES = 16
 _MAX_PASSPHRASE_BYTES = 4096
@@ -160,11 +162,11 @@ def _open_file(data: bytes, passphrase: bytes) -> bytes:
 
 def _head(cost: Cost, salt: bytes) -> bytes:
     numbers = f"argon2id {cost.memory} {cost.passes} {cost.lanes}"
-    return f"{_MAGIC}\n{numbers} {base64.b64encode(salt).decode()}\n".encode()
+    return MAGIC + f"{numbers} {base64.b64encode(salt).decode()}\n".encode()
 
 
 def _parse_head(head: bytes) -> tuple[Cost, bytes]:
-    fields = head[: len(_MAGIC) + 128].split(b"\n")[1].split(b" ")
+    fields = head[: len(MAGIC) + 128].split(b"\n")[1].split(b" ")
     if len(fields) != 5 or any(not field.isdigit() for field in fields[1:4]):
         raise _malformed()
     cost, salt = Cost(*(int(field[:_MAX_LINE]) for field in fields[1:4])), _decode(fields[4])
@@ -197,5 +199,5 @@ def _stretch(passphrase: bytes, cost: Cost, salt: bytes) -> bytes:
 def _malformed() -> UsageError:
     return UsageError(
         "not a root of trust file",
-        hint=f"its first line is '{_MAGIC}', then the parameters, then the sealed key",
+        hint="its lines are 'tlslab-root-of-trust 1', the parameters and the sealed key",
     )

@@ -5,6 +5,7 @@
         foundation.py   database, files, keys, clock
         buckets.py      buckets and their settings
         bodies.py       bodies taken in
+        reading.py      objects found and opened
         objects.py      single objects
         copying.py      copies
         multipart.py    uploads in parts, with completion.py

@@ -61,7 +61,9 @@ class Copying(Multipart):
                 check_source(info)
             if tags is None:
                 tags, _ = await self.tags(source.bucket, source.key, version_id=info.version_id)
-            algorithm = checksum_algorithm or (info.checksum and info.checksum.algorithm)
+            algorithm = checksum_algorithm
+            if algorithm is None and info.checksum is not None:
+                algorithm = info.checksum.algorithm
             async with contextlib.aclosing(stored.read()) as body:
                 return await self.put(
                     caller,

@@ -2,8 +2,9 @@
 
     Foundation          database, files, keys, clock
     ├── Buckets         buckets and their settings
+    │   Reading         objects found and opened
     └── Bodies          bodies taken in
-        Objects         put, get, head, delete, tags, encryption of one object
+        Objects         put, delete, tags, encryption of one object
         └── Multipart   uploads in parts
             Copying     copies between any two objects
             Listing     objects, versions and uploads, page by page

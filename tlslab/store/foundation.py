@@ -16,10 +16,11 @@ from sqlalchemy import Connection, Row, bindparam, select
 from tlslab.database import Database
 from tlslab.errors import StoreError
 from tlslab.seal import Seal
+from tlslab.store.errors import InvalidName
 from tlslab.store.files import Files
 from tlslab.store.keyring import Keyring
 from tlslab.store.model import Bucket
-from tlslab.store.names import MAX_KEY_BYTES
+from tlslab.store.names import MAX_KEY_BYTES, check_bucket
 from tlslab.store.pieces import blob_path
 from tlslab.store.protection import Protection
 from tlslab.store.records import open_bucket
@@ -92,7 +93,11 @@ class Foundation:
 
     def _bucket(self, connection: Connection, name: str) -> tuple[int, Bucket]:
         """A bucket's number and settings. Raises Refused: NoSuchBucket."""
-        row = connection.execute(_BUCKET, {"name_": name}).first()
+        try:
+            check_bucket(name)
+            row = connection.execute(_BUCKET, {"name_": name}).first()
+        except InvalidName:
+            row = None
         if row is None:
             raise Refused("NoSuchBucket", details={"BucketName": name})
         return row.id, self._opened(row)

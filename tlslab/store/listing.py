@@ -100,7 +100,9 @@ class Listing(Copying):
                 return connection.execute(query.where(bound).limit(count)).all()
 
             items, more = _walk(fetch, prefix, delimiter, Cursor(after.encode()), limit)
-            found = [self._shown(row, bucket, latest=True) for row in items if not _is_common(row)]
+            found = [
+                self._shown(row, bucket, latest=True) for row in items if not isinstance(row, bytes)
+            ]
             return Page(tuple(found), _prefixes(items), _name(items[-1]) if more else None)
 
         return await self.database.read(read)
@@ -133,16 +135,16 @@ class Listing(Copying):
                 ).all()
 
             rank = None
-            if after_version:
+            if after_version == NULL_VERSION:
+                null = rows.version(connection, number, after_key, NULL_VERSION)
+                rank = None if null is None else null.rank
+            elif after_version:
                 rank = rows.rank_of(after_version)
-                if after_version == NULL_VERSION:
-                    row = rows.version(connection, number, after_key, NULL_VERSION)
-                    rank = None if row is None else row.rank
             start = Cursor(after_key.encode(), tail=rank)
             items, more = _walk(fetch, prefix, delimiter, start, limit)
             found, before = [], start.key if rank is not None else None
             for row in items:
-                if not _is_common(row):
+                if not isinstance(row, bytes):
                     found.append(self._shown(row, bucket, latest=row.key != before))
                     before = row.key
             end = items[-1] if more else None
@@ -197,8 +199,7 @@ class Listing(Copying):
 
         return await self.database.read(read)
 
-    def _shown(self, row: Item, bucket: str, *, latest: bool) -> ObjectInfo:
-        assert not isinstance(row, bytes)
+    def _shown(self, row: Row[Any], bucket: str, *, latest: bool) -> ObjectInfo:
         return self._record(row, bucket).info(latest=latest)
 
 
@@ -240,10 +241,6 @@ def _after(key: ColumnElement[bytes], tail: ColumnElement[Any], cursor: Cursor) 
 
 def _tail(row: Row[Any]) -> Any:
     return row.rank if hasattr(row, "rank") else row.uid
-
-
-def _is_common(item: Item) -> bool:
-    return isinstance(item, bytes)
 
 
 def _prefixes(items: Sequence[Item]) -> tuple[str, ...]:

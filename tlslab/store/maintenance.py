@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Update, select, update
 from tlslab.store import rows
 from tlslab.store.listing import Listing
 from tlslab.store.multipart import same_upload
-from tlslab.store.objects import Found
 from tlslab.store.protection import Subject
+from tlslab.store.reading import Found
 from tlslab.store.records import ObjectRecord, UploadRecord
 from tlslab.store.tables import buckets, objects, uploads
 

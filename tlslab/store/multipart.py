@@ -85,7 +85,7 @@ class Multipart(Objects):
             envelope,
             checksum_algorithm,
             kind,
-            caller.principal and caller.principal.arn,
+            None if caller.principal is None else caller.principal.arn,
         )
 
         def create(connection: Connection) -> None:

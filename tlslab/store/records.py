@@ -351,7 +351,9 @@ def _attributes_from_json(values: Mapping[str, Any]) -> Attributes:
 
 
 def _checksum_to_json(checksum: Checksum | None) -> list[str] | None:
-    return checksum and [checksum.algorithm, checksum.value, checksum.type]
+    if checksum is None:
+        return None
+    return [checksum.algorithm, checksum.value, checksum.type]
 
 
 def _checksum_from_json(values: list[Any] | None) -> Checksum | None:

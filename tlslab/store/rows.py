@@ -16,6 +16,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Select,
     bindparam,
     delete,
     func,
@@ -29,7 +30,17 @@ from tlslab.store.model import NULL_VERSION, Versioning
 from tlslab.store.tables import objects, parts
 
 _c = objects.c
-FACTS = (_c.key, _c.rank, _c.version, _c.uid, _c.marker, _c.size, _c.modified, _c.blob, _c.facts)
+FACTS: tuple[ColumnElement[Any], ...] = (
+    _c.key,
+    _c.rank,
+    _c.version,
+    _c.uid,
+    _c.marker,
+    _c.size,
+    _c.modified,
+    _c.blob,
+    _c.facts,
+)
 """All but a small object's bytes."""
 
 _IS_NULL = _c.version == literal_column("'null'")
@@ -59,7 +70,7 @@ def newest(
     connection: Connection, bucket: int, key: str, *, inline: bool = False
 ) -> Row[Any] | None:
     """The newest version of a key, which may be a delete marker."""
-    query = _NEWEST_WITH_BYTES if inline else _NEWEST
+    query: Select[Any] = _NEWEST_WITH_BYTES if inline else _NEWEST
     return connection.execute(query, {"bucket_": bucket, "key_": key.encode()}).first()
 
 

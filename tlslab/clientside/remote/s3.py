@@ -34,8 +34,11 @@ _META = "x-amz-meta-"
 
 @dataclass(frozen=True)
 class Stored:
-    """What the store said of an object it took. `encryption` is how it says to have encrypted it:
-    `AES256`, `aws:kms`, `aws:kms:dsse`, `SSE-C`, or None."""
+    """What the store says of an object.
+
+    `encryption` is how it says that it encrypts it: `AES256`, `aws:kms`, `aws:kms:dsse`, `SSE-C`,
+    or None.
+    """
 
     etag: str
     version_id: str | None

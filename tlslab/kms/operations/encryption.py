@@ -6,7 +6,7 @@ Source: AWS KMS API Reference, the operations of these names.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tlslab.kms import material
@@ -26,7 +26,7 @@ class Opened:
 
     key: Key
     material_id: str
-    plaintext: bytes
+    plaintext: bytes = field(repr=False)
 
 
 def encrypt(call: Call) -> dict[str, Any]:
@@ -62,12 +62,10 @@ def re_encrypt(call: Call) -> dict[str, Any]:
     source = _source(call, call.parameters.get("SourceKeyId"), old_algorithm)
     destination = call.find(call.parameters["DestinationKeyId"])
     same = "true" if source.found.key.arn == destination.key.arn else "false"
-    for found, action, context, algorithm in (
-        (source.found, "ReEncryptFrom", old_context, old_algorithm),
-        (destination, "ReEncryptTo", new_context, new_algorithm),
-    ):
-        extra = {"kms:ReEncryptOnSameKey": same, "kms:EncryptionAlgorithm": algorithm}
-        call.authorise(found, action, encryption_context=context, extra=extra)
+    extra = {"kms:ReEncryptOnSameKey": same, "kms:EncryptionAlgorithm": old_algorithm}
+    _authorise_source(call, source, "ReEncryptFrom", old_context, extra)
+    extra["kms:EncryptionAlgorithm"] = new_algorithm
+    call.authorise(destination, "ReEncryptTo", encryption_context=new_context, extra=dict(extra))
     for found in (source.found, destination):
         found.key.require(USABLE)
         call.require_usage(found.key, _ENCRYPT_DECRYPT)
@@ -153,13 +151,21 @@ def _source(call: Call, key_id: str | None, algorithm: str) -> _Source:
         return _Source(given, blob)
     key = call.keyring.find(call.connection, call.region, blob.key_id)
     if key is None:
-        raise KMSError(
-            "AccessDeniedException",
-            "The ciphertext refers to a customer master key that does not exist, does not exist "
-            "in this region, or you are not allowed to access.",
-        )
+        raise _no_such_key()
     call.touched[key.arn] = key
     return _Source(Found(key), blob)
+
+
+def _authorise_source(
+    call: Call, source: _Source, action: str, context: Mapping[str, str], extra: Mapping[str, str]
+) -> None:
+    """Authorise a use of the source. Of another account's key no more is told than of none."""
+    try:
+        call.authorise(source.found, action, encryption_context=context, extra=extra)
+    except KMSError:
+        if source.blob is not None and source.found.key.account != call.account:
+            raise _no_such_key() from None
+        raise
 
 
 def _without_ciphertext(call: Call, key_id: str | None) -> str:
@@ -178,7 +184,8 @@ def _open(
 ) -> Opened:
     """Authorise and decrypt."""
     source = _source(call, key_id, algorithm)
-    call.authorise(source.found, action, extra={"kms:EncryptionAlgorithm": algorithm})
+    extra = {"kms:EncryptionAlgorithm": algorithm}
+    _authorise_source(call, source, action, context, extra)
     source.found.key.require(USABLE)
     call.require_usage(source.found.key, _ENCRYPT_DECRYPT)
     return _opened(call, source, context, algorithm, action)
@@ -274,6 +281,14 @@ def _material_id(key: Key, material_id: str, member: str = "KeyMaterialId") -> d
 def _refuse_recipient(call: Call) -> None:
     if "Recipient" in call.parameters:
         raise unsupported("Attested recipients (Nitro enclaves, NitroTPM) are not supported.")
+
+
+def _no_such_key() -> KMSError:
+    return KMSError(
+        "AccessDeniedException",
+        "The ciphertext refers to a customer master key that does not exist, does not exist "
+        "in this region, or you are not allowed to access.",
+    )
 
 
 def _incorrect_key() -> KMSError:

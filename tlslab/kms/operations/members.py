@@ -59,6 +59,11 @@ RECIPIENT: Shape = Members(
 )
 
 KEY_SPEC = Choice((*SPECS, *UNSUPPORTED_SPECS))
+OLD_KEY_SPEC = Choice(
+    tuple(each for each in KEY_SPEC.values if not each.startswith(("ML_", "ECC_NIST_ED")))
+)
+"""CustomerMasterKeySpec: deprecated, so it has not grown."""
+
 KEY_USAGE = Choice(tuple(dict.fromkeys(use for spec in SPECS.values() for use in spec.usages)))
 ORIGIN = Choice(("AWS_KMS", "EXTERNAL", "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"))
 DATA_KEY_SPEC = Choice(("AES_256", "AES_128"))

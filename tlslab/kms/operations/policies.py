@@ -51,7 +51,7 @@ def safe_policy(call: Call, key: Key, text: str) -> None:
     if call.parameters.get("BypassPolicyLockoutSafetyCheck"):
         return
     try:
-        call.authorise(Found(key), "PutKeyPolicy", policy=policy)
+        call.authorise(Found(key), "PutKeyPolicy", policy=policy, grants=False)
     except KMSError:
         raise KMSError(
             "MalformedPolicyDocumentException",

@@ -13,7 +13,7 @@ from typing import Any
 
 from tlslab.kms.call import Call
 from tlslab.kms.errors import KMSError, invalid, unsupported
-from tlslab.kms.model import Key, key_metadata
+from tlslab.kms.model import USABLE, Key, key_metadata
 from tlslab.kms.operations.policies import default_policy, safe_policy
 from tlslab.kms.operations.tags import new_tags
 
@@ -62,7 +62,7 @@ def update_primary_region(call: Call) -> dict[str, Any]:
     new = call.keyring.find(call.connection, region, key.id)
     if new is None or region == key.region:
         raise unsupported(f"{key.arn} has no replica in {region}.")
-    new.require(frozenset({key.state}))
+    new.require(USABLE)
     settings = {"rotation_days": key.rotation_days, "next_rotation": key.next_rotation}
     call.keyring.update(call.connection, key, rotation_days=None, next_rotation=None)
     call.keyring.update(call.connection, new, **settings)

@@ -1,7 +1,7 @@
 """All operations of the API, as a table: members, the key they need, its states, who does it.
 
-An operation that names no `key` here has no key, or finds its keys itself: Decrypt and ReEncrypt by
-the ciphertext, the aliases' and some grants' by other means.
+The `free` ones have no key, or find their keys themselves: Decrypt and ReEncrypt by the ciphertext,
+the aliases' and some grants' by other means.
 
 Source: AWS KMS API Reference (2014-11-01); AWS KMS Developer Guide, "Permissions reference" (cross
 account use) and "Key states" (which states allow what).
@@ -9,18 +9,14 @@ account use) and "Key states" (which states allow what).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
 
-from tlslab.kms.call import Call
 from tlslab.kms.model import (
     ANY_STATE,
     BEING_DELETED,
     NOT_BEING_DELETED,
     PRESENT,
     USABLE,
-    State,
 )
 from tlslab.kms.operations import (
     aliases,
@@ -35,101 +31,8 @@ from tlslab.kms.operations import (
     tags,
 )
 from tlslab.kms.operations import members as m
-from tlslab.kms.shapes import Blob, Choice, Items, Members, Number, Shape, Text
-
-Handler = Callable[[Call], Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class Operation:
-    """An operation.
-
-    `key` is the member that names its key, in one of `states` and for `usage`; with `alias` it may
-    be an alias. `cross_account`: whether the key may be another account's. `read_only` is what
-    CloudTrail calls so: nothing is changed.
-    """
-
-    name: str
-    handler: Handler
-    members: Members
-    key: str | None = None
-    states: frozenset[State] = ANY_STATE
-    usage: str | None = None
-    read_only: bool = True
-    cross_account: bool = False
-    alias: bool = False
-
-
-def _members(required: Mapping[str, Shape], optional: Mapping[str, Shape] | None) -> Members:
-    return Members({**required, **(optional or {})}, frozenset(required))
-
-
-def _using(
-    name: str,
-    handler: Handler,
-    usage: str,
-    required: Mapping[str, Shape],
-    optional: Mapping[str, Shape] | None = None,
-) -> Operation:
-    """A cryptographic operation: also across accounts, by alias, with grants and dry runs."""
-    shared: dict[str, Shape] = {"GrantTokens": m.GRANT_TOKENS, "DryRun": m.FLAG}
-    return Operation(
-        name,
-        handler,
-        _members({"KeyId": m.KEY_ID, **required}, {**(optional or {}), **shared}),
-        key="KeyId",
-        states=USABLE,
-        usage=usage,
-        cross_account=True,
-        alias=True,
-    )
-
-
-def _reading(
-    name: str,
-    handler: Handler,
-    optional: Mapping[str, Shape] | None = None,
-    *,
-    states: frozenset[State] = ANY_STATE,
-    cross_account: bool = False,
-    alias: bool = False,
-) -> Operation:
-    """An operation that shows something of a key."""
-    found = _members({"KeyId": m.KEY_ID}, optional)
-    return Operation(
-        name, handler, found, "KeyId", states, cross_account=cross_account, alias=alias
-    )
-
-
-def _changing(
-    name: str,
-    handler: Handler,
-    states: frozenset[State],
-    required: Mapping[str, Shape] | None = None,
-    optional: Mapping[str, Shape] | None = None,
-    *,
-    cross_account: bool = False,
-) -> Operation:
-    """An operation that changes a key."""
-    found = _members({"KeyId": m.KEY_ID, **(required or {})}, optional)
-    return Operation(
-        name, handler, found, "KeyId", states, read_only=False, cross_account=cross_account
-    )
-
-
-def _free(
-    name: str,
-    handler: Handler,
-    required: Mapping[str, Shape],
-    optional: Mapping[str, Shape] | None = None,
-    *,
-    read_only: bool = True,
-    cross_account: bool = False,
-) -> Operation:
-    """An operation without a key, or that finds its keys itself."""
-    found = _members(required, optional)
-    return Operation(name, handler, found, read_only=read_only, cross_account=cross_account)
-
+from tlslab.kms.operations.operation import Operation, changing, free, reading, using
+from tlslab.kms.shapes import Blob, Choice, Items, Number, Shape, Text
 
 _CONTEXT: dict[str, Shape] = {"EncryptionContext": m.CONTEXT}
 _DATA_KEY: dict[str, Shape] = _CONTEXT | {
@@ -155,14 +58,14 @@ OPERATIONS: Mapping[str, Operation] = {
     operation.name: operation
     for operation in (
         # encryption
-        _using(
+        using(
             "Encrypt",
             encryption.encrypt,
             _E,
             {"Plaintext": m.MESSAGE},
             _CONTEXT | {"EncryptionAlgorithm": m.ENCRYPTION_ALGORITHM},
         ),
-        _free(
+        free(
             "Decrypt",
             encryption.decrypt,
             {},
@@ -176,7 +79,7 @@ OPERATIONS: Mapping[str, Operation] = {
             },
             cross_account=True,
         ),
-        _free(
+        free(
             "ReEncrypt",
             encryption.re_encrypt,
             {"DestinationKeyId": m.KEY_ID},
@@ -191,59 +94,59 @@ OPERATIONS: Mapping[str, Operation] = {
             },
             cross_account=True,
         ),
-        _using("GenerateDataKey", encryption.generate_data_key, _E, {}, _DATA_KEY | _RECIPIENT),
-        _using(
+        using("GenerateDataKey", encryption.generate_data_key, _E, {}, _DATA_KEY | _RECIPIENT),
+        using(
             "GenerateDataKeyWithoutPlaintext",
             encryption.generate_data_key_without_plaintext,
             _E,
             {},
             _DATA_KEY,
         ),
-        _using(
+        using(
             "GenerateDataKeyPair",
             encryption.generate_data_key_pair,
             _E,
             {"KeyPairSpec": m.KEY_PAIR_SPEC},
             _CONTEXT | _RECIPIENT,
         ),
-        _using(
+        using(
             "GenerateDataKeyPairWithoutPlaintext",
             encryption.generate_data_key_pair_without_plaintext,
             _E,
             {"KeyPairSpec": m.KEY_PAIR_SPEC},
             _CONTEXT,
         ),
-        _free(
+        free(
             "GenerateRandom",
             encryption.generate_random,
             {},
             {"NumberOfBytes": m.NUMBER_OF_BYTES, **_STORE, **_RECIPIENT},
         ),
         # signatures, MACs, agreement
-        _using("Sign", signing.sign, _S, _SIGNING, {"MessageType": m.MESSAGE_TYPE}),
-        _using(
+        using("Sign", signing.sign, _S, _SIGNING, {"MessageType": m.MESSAGE_TYPE}),
+        using(
             "Verify",
             signing.verify,
             _S,
             _SIGNING | {"Signature": m.CIPHERTEXT},
             {"MessageType": m.MESSAGE_TYPE},
         ),
-        _using("GenerateMac", signing.generate_mac, _M, _MAC),
-        _using("VerifyMac", signing.verify_mac, _M, _MAC | {"Mac": m.CIPHERTEXT}),
-        _using(
+        using("GenerateMac", signing.generate_mac, _M, _MAC),
+        using("VerifyMac", signing.verify_mac, _M, _MAC | {"Mac": m.CIPHERTEXT}),
+        using(
             "DeriveSharedSecret",
             signing.derive_shared_secret,
             _A,
             {"KeyAgreementAlgorithm": m.AGREEMENT_ALGORITHM, "PublicKey": Blob(1, 8192)},
             _RECIPIENT,
         ),
-        _using(
+        using(
             "Encapsulate",
             signing.encapsulate,
             _C,
             {"EncapsulationAlgorithm": m.ENCAPSULATION_ALGORITHM},
         ),
-        _using(
+        using(
             "Decapsulate",
             signing.decapsulate,
             _C,
@@ -252,7 +155,7 @@ OPERATIONS: Mapping[str, Operation] = {
                 "SharedSecretCiphertextBlob": m.CIPHERTEXT,
             },
         ),
-        _reading(
+        reading(
             "GetPublicKey",
             signing.get_public_key,
             {"GrantTokens": m.GRANT_TOKENS},
@@ -261,7 +164,7 @@ OPERATIONS: Mapping[str, Operation] = {
             alias=True,
         ),
         # keys
-        _free(
+        free(
             "CreateKey",
             lifecycle.create_key,
             {},
@@ -269,7 +172,7 @@ OPERATIONS: Mapping[str, Operation] = {
                 "Policy": m.POLICY,
                 "Description": m.DESCRIPTION,
                 "KeyUsage": m.KEY_USAGE,
-                "CustomerMasterKeySpec": m.KEY_SPEC,
+                "CustomerMasterKeySpec": m.OLD_KEY_SPEC,
                 "KeySpec": m.KEY_SPEC,
                 "Origin": m.ORIGIN,
                 "Tags": m.TAGS,
@@ -280,14 +183,14 @@ OPERATIONS: Mapping[str, Operation] = {
             },
             read_only=False,
         ),
-        _reading(
+        reading(
             "DescribeKey",
             lifecycle.describe_key,
             {"GrantTokens": m.GRANT_TOKENS},
             cross_account=True,
             alias=True,
         ),
-        _free(
+        free(
             "ListKeys",
             lifecycle.list_keys,
             {},
@@ -296,56 +199,56 @@ OPERATIONS: Mapping[str, Operation] = {
                 "ResourceOwners": Items(Choice(("SELF", "OTHER_ACCOUNTS_VIA_RAM")), 1, 2),
             },
         ),
-        _changing("EnableKey", lifecycle.enable_key, PRESENT),
-        _changing("DisableKey", lifecycle.disable_key, PRESENT),
-        _changing(
+        changing("EnableKey", lifecycle.enable_key, PRESENT),
+        changing("DisableKey", lifecycle.disable_key, PRESENT),
+        changing(
             "ScheduleKeyDeletion",
             lifecycle.schedule_key_deletion,
             NOT_BEING_DELETED,
             {},
             {"PendingWindowInDays": Number(1, 365)},
         ),
-        _changing("CancelKeyDeletion", lifecycle.cancel_key_deletion, BEING_DELETED),
-        _changing(
+        changing("CancelKeyDeletion", lifecycle.cancel_key_deletion, BEING_DELETED),
+        changing(
             "UpdateKeyDescription",
             lifecycle.update_key_description,
             NOT_BEING_DELETED,
             {"Description": m.DESCRIPTION},
         ),
-        _reading("GetKeyLastUsage", lifecycle.get_key_last_usage),
+        reading("GetKeyLastUsage", lifecycle.get_key_last_usage),
         # policies
-        _reading("GetKeyPolicy", policies.get_key_policy, {"PolicyName": m.POLICY_NAME}),
-        _changing(
+        reading("GetKeyPolicy", policies.get_key_policy, {"PolicyName": m.POLICY_NAME}),
+        changing(
             "PutKeyPolicy",
             policies.put_key_policy,
             ANY_STATE,
             {"Policy": m.POLICY},
             {"PolicyName": m.POLICY_NAME, **_SAFETY},
         ),
-        _reading("ListKeyPolicies", policies.list_key_policies, _PAGE),
+        reading("ListKeyPolicies", policies.list_key_policies, _PAGE),
         # tags
-        _changing("TagResource", tags.tag_resource, NOT_BEING_DELETED, {"Tags": m.TAGS}),
-        _changing(
+        changing("TagResource", tags.tag_resource, NOT_BEING_DELETED, {"Tags": m.TAGS}),
+        changing(
             "UntagResource", tags.untag_resource, NOT_BEING_DELETED, {"TagKeys": Items(m.TAG_KEY)}
         ),
-        _reading("ListResourceTags", tags.list_resource_tags, _PAGE),
+        reading("ListResourceTags", tags.list_resource_tags, _PAGE),
         # aliases
-        _free(
+        free(
             "CreateAlias",
             aliases.create_alias,
             {"AliasName": m.ALIAS, "TargetKeyId": m.KEY_ID},
             read_only=False,
         ),
-        _free(
+        free(
             "UpdateAlias",
             aliases.update_alias,
             {"AliasName": m.ALIAS, "TargetKeyId": m.KEY_ID},
             read_only=False,
         ),
-        _free("DeleteAlias", aliases.delete_alias, {"AliasName": m.ALIAS}, read_only=False),
-        _free("ListAliases", aliases.list_aliases, {}, {"KeyId": m.KEY_ID, **_PAGE}),
+        free("DeleteAlias", aliases.delete_alias, {"AliasName": m.ALIAS}, read_only=False),
+        free("ListAliases", aliases.list_aliases, {}, {"KeyId": m.KEY_ID, **_PAGE}),
         # grants
-        _changing(
+        changing(
             "CreateGrant",
             granting.create_grant,
             USABLE,
@@ -362,7 +265,7 @@ OPERATIONS: Mapping[str, Operation] = {
             },
             cross_account=True,
         ),
-        _reading(
+        reading(
             "ListGrants",
             granting.list_grants,
             {
@@ -373,7 +276,7 @@ OPERATIONS: Mapping[str, Operation] = {
             },
             cross_account=True,
         ),
-        _free(
+        free(
             "ListRetirableGrants",
             granting.list_retirable_grants,
             {},
@@ -383,7 +286,7 @@ OPERATIONS: Mapping[str, Operation] = {
                 "RetiringServicePrincipal": m.SERVICE_PRINCIPAL,
             },
         ),
-        _free(
+        free(
             "RetireGrant",
             granting.retire_grant,
             {},
@@ -396,7 +299,7 @@ OPERATIONS: Mapping[str, Operation] = {
             read_only=False,
             cross_account=True,
         ),
-        _changing(
+        changing(
             "RevokeGrant",
             granting.revoke_grant,
             ANY_STATE,
@@ -405,37 +308,32 @@ OPERATIONS: Mapping[str, Operation] = {
             cross_account=True,
         ),
         # rotation
-        _changing(
+        changing(
             "EnableKeyRotation",
             rotation.enable_key_rotation,
             USABLE,
             {},
             {"RotationPeriodInDays": Number(90, 2560)},
         ),
-        _changing("DisableKeyRotation", rotation.disable_key_rotation, USABLE),
-        _reading("GetKeyRotationStatus", rotation.get_key_rotation_status, cross_account=True),
-        _changing("RotateKeyOnDemand", rotation.rotate_key_on_demand, USABLE),
-        _reading(
+        changing("DisableKeyRotation", rotation.disable_key_rotation, USABLE),
+        reading("GetKeyRotationStatus", rotation.get_key_rotation_status, cross_account=True),
+        changing("RotateKeyOnDemand", rotation.rotate_key_on_demand, USABLE),
+        reading(
             "ListKeyRotations",
             rotation.list_key_rotations,
             {**_PAGE, "IncludeKeyMaterial": Choice(("ALL_KEY_MATERIAL", "ROTATIONS_ONLY"))},
         ),
         # imported key material
-        Operation(
+        reading(
             "GetParametersForImport",
             imports.get_parameters_for_import,
-            _members(
-                {
-                    "KeyId": m.KEY_ID,
-                    "WrappingAlgorithm": m.WRAPPING_ALGORITHM,
-                    "WrappingKeySpec": m.WRAPPING_SPEC,
-                },
-                None,
-            ),
-            key="KeyId",
+            required={
+                "WrappingAlgorithm": m.WRAPPING_ALGORITHM,
+                "WrappingKeySpec": m.WRAPPING_SPEC,
+            },
             states=NOT_BEING_DELETED,
         ),
-        _changing(
+        changing(
             "ImportKeyMaterial",
             imports.import_key_material,
             NOT_BEING_DELETED,
@@ -448,7 +346,7 @@ OPERATIONS: Mapping[str, Operation] = {
                 "KeyMaterialId": m.MATERIAL_ID,
             },
         ),
-        _changing(
+        changing(
             "DeleteImportedKeyMaterial",
             imports.delete_imported_key_material,
             ANY_STATE,
@@ -456,14 +354,14 @@ OPERATIONS: Mapping[str, Operation] = {
             {"KeyMaterialId": m.MATERIAL_ID},
         ),
         # regions
-        _changing(
+        changing(
             "ReplicateKey",
             regions.replicate_key,
             USABLE,
             {"ReplicaRegion": m.REGION},
             {"Policy": m.POLICY, "Description": m.DESCRIPTION, "Tags": m.TAGS, **_SAFETY},
         ),
-        _changing(
+        changing(
             "UpdatePrimaryRegion",
             regions.update_primary_region,
             USABLE,
@@ -471,7 +369,7 @@ OPERATIONS: Mapping[str, Operation] = {
         ),
         # custom key stores
         *(
-            _free(name, lifecycle.refuse_custom_key_stores, {}, read_only=False)
+            free(name, lifecycle.refuse_custom_key_stores, {}, read_only=False)
             for name in (
                 "ConnectCustomKeyStore",
                 "CreateCustomKeyStore",

@@ -89,18 +89,24 @@ async def authorise(call: Call) -> None:
     await _authorise_on_object(call, bucket)
 
 
-async def authorise_form(call: Call, key: str, fields: Mapping[str, str]) -> None:
-    """Return if the caller may create `key` by PostObject; `fields` are the form's, as headers.
+async def authorise_form(
+    call: Call, key: str, fields: Mapping[str, str], tags: Mapping[str, str]
+) -> None:
+    """Return if the caller may create `key` by PostObject with these tags.
 
-    Raises Refused (AccessDenied).
+    `fields` are the form's, as headers. Raises Refused (AccessDenied).
     """
     assert call.resource is not None
     keys = request_keys(call) | {
         f"s3:{name}": value for name, value in fields.items() if name.startswith("x-amz-")
     }
+    if "acl" in fields:
+        keys["s3:x-amz-acl"] = fields["acl"]
+    if tags:
+        keys |= tag_keys(tags)
     keys |= await _of_kms_key(call, call.resource, keys)
-    resource = permissions.object_arn(call.bucket, key)
-    _require(call, _Need(permissions.WRITE, call.resource, resource, keys))
+    for action in (permissions.WRITE, permissions.WRITE_TAGS) if tags else (permissions.WRITE,):
+        await _require_on_object(call, call.resource, action, key, None, keys)
 
 
 async def authorise_tags(call: Call, tags: Mapping[str, str]) -> None:
@@ -114,17 +120,23 @@ async def authorise_tags(call: Call, tags: Mapping[str, str]) -> None:
     await _require_on_object(call, call.resource, action, call.key, call.version_id, keys)
 
 
-async def refusal_to_delete(call: Call, key: str, version_id: str | None) -> Refused | None:
+async def refusal_to_delete(
+    call: Call, key: str, version_id: str | None, if_match: str | None
+) -> Refused | None:
     """Why the caller may not delete one of DeleteObjects' keys, or None if he may."""
     assert call.resource is not None
-    action = permissions.for_version(permissions.DELETE, version_id)
     keys = request_keys(call)
     if version_id is not None:
         keys["s3:VersionId"] = version_id
-    resource = permissions.object_arn(call.bucket, key)
-    need = _Need(action, call.resource, resource, keys)
-    access = _decide(call, need)
-    return None if access is Access.ALLOW else _refused(call, need, access)
+    if if_match is not None:
+        keys["s3:if-match"] = if_match
+    try:
+        for action in _with_condition((permissions.DELETE,), if_match):
+            needed = permissions.for_version(action, version_id)
+            await _require_on_object(call, call.resource, needed, key, version_id, keys)
+    except Refused as refused:
+        return refused
+    return None
 
 
 async def concealed(call: Call, refused: Refused) -> Refused:
@@ -162,16 +174,30 @@ async def _authorise_on_object(call: Call, bucket: Bucket) -> None:
     keys = request_keys(call)
     keys |= await _of_upload(call, bucket)
     keys |= await _of_kms_key(call, bucket, keys)
-    for action in permissions.OBJECT_ACTIONS[name]:
+    actions = permissions.OBJECT_ACTIONS[name]
+    if name in permissions.CONDITIONAL:
+        actions = _with_condition(actions, call.fields.get("if-match"))
+    for action in actions:
         needed = permissions.for_version(action, version_id)
         await _require_on_object(call, bucket, needed, call.key, version_id, keys)
     if "x-amz-tagging" in call.fields:
         await _require_on_object(call, bucket, permissions.WRITE_TAGS, call.key, None, keys)
     if name in permissions.COPIES:
-        await _authorise_source(call, bucket, read_source(call.fields), keys)
+        source = read_source(call.fields)
+        found = await _authorise_source(call, bucket, source, keys)
+        if name == "CopyObject" and call.fields.get("x-amz-tagging-directive") != "REPLACE":
+            await _authorise_copied_tags(call, found, source, keys)
 
 
-async def _authorise_source(call: Call, target: Bucket, source: CopySource, keys: Keys) -> None:
+def _with_condition(actions: tuple[str, ...], if_match: str | None) -> tuple[str, ...]:
+    """The actions, and reading as well if the object's ETag is compared with a guess at it."""
+    if if_match is None or if_match.strip() == "*":
+        return actions
+    return (*actions, permissions.READ)
+
+
+async def _authorise_source(call: Call, target: Bucket, source: CopySource, keys: Keys) -> Bucket:
+    """The bucket of the source, if the caller may read that. Raises Refused."""
     bucket = target if source.bucket == target.name else await _bucket(call, source.bucket)
     if bucket is None:
         raise Refused("NoSuchBucket", details={"BucketName": source.bucket})
@@ -180,6 +206,21 @@ async def _authorise_source(call: Call, target: Bucket, source: CopySource, keys
         keys["s3:VersionId"] = source.version_id
     action = permissions.for_version(permissions.READ, source.version_id)
     await _require_on_object(call, bucket, action, source.key, source.version_id, keys)
+    return bucket
+
+
+async def _authorise_copied_tags(
+    call: Call, bucket: Bucket, source: CopySource, keys: Keys
+) -> None:
+    """Tags that come along with a copy are read and written too; most objects have none."""
+    assert call.resource is not None
+    action = permissions.for_version(permissions.READ_TAGS, source.version_id)
+    try:
+        await _require_on_object(call, bucket, action, source.key, source.version_id, keys)
+        await _require_on_object(call, call.resource, permissions.WRITE_TAGS, call.key, None, keys)
+    except Refused:
+        if await _tags(call, bucket, source.key, source.version_id):
+            raise
 
 
 async def _require_on_object(
@@ -187,7 +228,7 @@ async def _require_on_object(
 ) -> None:
     plain = next((a for a, twin in permissions.ON_VERSIONS.items() if twin == action), action)
     if plain in _TAGGED and _mentions(call, bucket, _EXISTING_TAG):
-        keys = keys | await _existing_tags(call, bucket, key, version_id)
+        keys = keys | existing_tag_keys(await _tags(call, bucket, key, version_id))
     _require(call, _Need(action, bucket, permissions.object_arn(bucket.name, key), keys))
 
 
@@ -221,12 +262,12 @@ async def _of_kms_key(call: Call, bucket: Bucket, keys: Keys) -> Keys:
     return {} if arn is None else {_KMS_KEY: arn}
 
 
-async def _existing_tags(call: Call, bucket: Bucket, key: str, version_id: str | None) -> Keys:
+async def _tags(call: Call, bucket: Bucket, key: str, version_id: str | None) -> Mapping[str, str]:
     try:
         found, _ = await call.store.tags(bucket.name, key, version_id=version_id)
     except Refused:  # there is no such object, so it has no tags
         return {}
-    return existing_tag_keys(found)
+    return found
 
 
 async def _bucket(call: Call, name: str) -> Bucket | None:

@@ -33,16 +33,24 @@ _FIELDS: Final = {
     "expires": "expires",
 }
 _ENCODED_WORD = re.compile(r"=\?[A-Za-z0-9-]+\?[BbQq]\?[^?]*\?=")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
 _UNSENDABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def read_attributes(fields: Mapping[str, str]) -> Attributes:
-    """The attributes that a new object gets. Raises Refused (MetadataTooLarge)."""
+    """The attributes that a new object gets.
+
+    Raises Refused: MetadataTooLarge; InvalidArgument for what no header field can hold, which forms
+    and presigned queries can bring.
+    """
     values = {name: fields.get(field) for field, name in _FIELDS.items()}
     values["content_encoding"] = _without_chunking(fields.get("content-encoding"))
     values["content_type"] = values["content_type"] or DEFAULT_TYPE
+    for field, name in _FIELDS.items():
+        if _UNSENDABLE.search(values[name] or ""):
+            raise Refused("InvalidArgument", details={"ArgumentName": field})
     metadata = {
-        name.removeprefix(META): _decoded(value)
+        _field_name(name): _decoded(value)
         for name, value in fields.items()
         if name.startswith(META)
     }
@@ -68,6 +76,13 @@ def told(attributes: Attributes, overrides: Mapping[str, str] | None = None) -> 
     for name, value in attributes.metadata.items():
         headers.append((f"{META}{name}".encode(), _encoded(value)))
     return headers
+
+
+def _field_name(name: str) -> str:
+    """The name of one item of metadata, if it can be part of a field's name (RFC 9110 5.6.2)."""
+    if not _TOKEN.fullmatch(name):
+        raise Refused("InvalidArgument", details={"ArgumentName": name})
+    return name.removeprefix(META)
 
 
 def _without_chunking(encoding: str | None) -> str | None:

@@ -53,7 +53,7 @@ async def delete_objects(call: Call) -> Response:
 async def _delete(call: Call, doomed: Doomed) -> Child:
     named: list[Child] = [("Key", doomed.key), ("VersionId", doomed.version_id)]
     try:
-        refusal = await refusal_to_delete(call, doomed.key, doomed.version_id)
+        refusal = await refusal_to_delete(call, doomed.key, doomed.version_id, doomed.if_match)
         if refusal is not None:
             raise refusal
         deleted = await call.store.delete(

@@ -98,6 +98,12 @@ POLICY_OPERATIONS: Final = frozenset({"GetBucketPolicy", "PutBucketPolicy", "Del
 
 COPIES: Final = frozenset({"CopyObject", "UploadPartCopy"})
 
+CONDITIONAL: Final = frozenset(
+    {"CompleteMultipartUpload", "CopyObject", "DeleteObject", "PutObject"}
+)
+"""Operations whose If-Match compares the ETag of the object they replace or remove: whoever may not
+read it may not guess at it either (User Guide, "Enforce conditional deletes")."""
+
 BY_KEY: Final = frozenset({"DeleteObjects", "PostObject"})
 """Operations whose objects are in the body."""
 

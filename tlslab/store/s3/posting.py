@@ -50,18 +50,21 @@ async def post_object(call: Call) -> Response:
     if "policy" in fields:
         sizes = check_policy(fields, bucket=call.bucket, now=now)
     key = fields["key"]
-    await authorise_form(call, key, fields)
-    return _answer(call, key, fields, await _store(call, key, fields, _sized(form, sizes)))
+    found = tags.from_xml(fields["tagging"].encode()) if "tagging" in fields else {}
+    await authorise_form(call, key, fields, found)
+    info = await _store(call, key, fields, found, _sized(form, sizes))
+    return _answer(call, key, fields, info)
 
 
 async def _store(
-    call: Call, key: str, fields: Mapping[str, str], body: AsyncIterator[bytes]
+    call: Call,
+    key: str,
+    fields: Mapping[str, str],
+    new_tags: Mapping[str, str],
+    body: AsyncIterator[bytes],
 ) -> ObjectInfo:
     check_acl(fields, "acl")
     check_storage_class(fields)
-    found = {}
-    if "tagging" in fields:
-        found = tags.from_xml(fields["tagging"].encode())
     return await call.store.put(
         call.caller,
         call.bucket,
@@ -71,7 +74,7 @@ async def _store(
         encryption=encryption(call, fields),
         checksum=digests.promised(fields, None),
         content_md5=digests.check_md5(fields.get("content-md5")),
-        tags=found,
+        tags=new_tags,
     )
 
 

@@ -155,6 +155,6 @@ def _rules(bucket: Bucket) -> tuple[cors.CORSRule, ...]:
 
 
 def _cors_headers(call: Call) -> Headers:
-    if call.resource is None or call.resource.cors is None:
+    if "origin" not in call.fields or call.resource is None:
         return []
     return cors.response_headers(_rules(call.resource), call.fields, call.request.method)

@@ -1,0 +1,229 @@
+"""Reading: which version a request means, its facts, and its bytes opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from tlslab.errors import IntegrityError
+from tlslab.iam.caller import Caller
+from tlslab.store import rows
+from tlslab.store.buckets import Buckets
+from tlslab.store.envelopes import DataKeys
+from tlslab.store.foundation import check_key
+from tlslab.store.layout import Layout
+from tlslab.store.model import (
+    NULL_VERSION,
+    Bucket,
+    CustomerKey,
+    ObjectInfo,
+    PartInfo,
+)
+from tlslab.store.pieces import INLINE_BYTES, Source, open_piece
+from tlslab.store.protection import Subject, customer_key_md5
+from tlslab.store.records import ObjectRecord, PartRecord
+from tlslab.store.refusals import Refused
+from tlslab.store.stored import StoredObject
+from tlslab.store.tables import parts
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A version that was looked up, not a delete marker."""
+
+    bucket: Bucket
+    record: ObjectRecord
+    latest: bool
+
+    @property
+    def subject(self) -> Subject:
+        """What its data keys are bound to."""
+        return Subject(self.bucket, self.record.key, self.record.uid)
+
+
+class Reading(Buckets):
+    """Finds and opens objects."""
+
+    async def get(
+        self,
+        caller: Caller,
+        bucket: str,
+        key: str,
+        *,
+        version_id: str | None = None,
+        part: int | None = None,
+        unlock: CustomerKey | None = None,
+    ) -> StoredObject:
+        """An object, open for reading.
+
+        Raises Refused: NoSuchBucket, NoSuchKey, NoSuchVersion, MethodNotAllowed (a delete marker by
+        its id), InvalidPartNumber, those of `Protection.unlock`; IntegrityError.
+        """
+        gone: str | None = None
+        while True:  # again only if it was replaced just now, between its row and its blob
+            found = await self._find(bucket, key, version_id, inline=True)
+            record = found.record
+            keys = await self._protection.unlock(caller, found.subject, record.envelope, unlock)
+            info = await self._info(found, unlock, part)
+            if record.layout is not None:
+                opening = partial(self._open_part, record.uid, keys)
+                return StoredObject(info, record.layout, opening, self._in_thread)
+            source = await self._open_single(record, keys)
+            if source is not None:
+                layout = Layout.of([(1, record.size)])
+                opening = partial(_already_open, source)
+                return StoredObject(info, layout, opening, self._in_thread, source, 1)
+            if record.blob == gone:
+                raise IntegrityError("the object's bytes are missing")
+            gone = record.blob
+
+    async def head(
+        self,
+        caller: Caller,
+        bucket: str,
+        key: str,
+        *,
+        version_id: str | None = None,
+        part: int | None = None,
+        unlock: CustomerKey | None = None,
+        with_parts: bool = False,
+    ) -> ObjectInfo:
+        """An object's facts; no KMS is asked for them. Raises as `get`."""
+        found = await self._find(bucket, key, version_id)
+        self._protection.check(found.subject, found.record.envelope, unlock)
+        return await self._info(found, unlock, part, with_parts=with_parts)
+
+    async def _find(
+        self, bucket: str, key: str, version_id: str | None, *, inline: bool = False
+    ) -> Found:
+        def find(connection: Connection) -> Found:
+            return self._look_up(connection, bucket, key, version_id, inline=inline)[1]
+
+        check_key(key)
+        return await self.database.read(find)
+
+    def _look_up(
+        self,
+        connection: Connection,
+        bucket: str,
+        key: str,
+        version_id: str | None,
+        *,
+        inline: bool = False,
+    ) -> tuple[int, Found]:
+        """A bucket's number and a version in it. Raises Refused as `get`."""
+        number, settings = self._bucket(connection, bucket)
+        newest = rows.newest(connection, number, key, inline=inline)
+        if version_id is None:
+            row = newest
+        else:
+            row = rows.version(connection, number, key, version_id, inline=inline)
+        if row is None:
+            raise missing(key, version_id)
+        if row.marker:
+            headers = {"x-amz-delete-marker": "true", "x-amz-version-id": row.version}
+            if version_id is None:
+                raise Refused("NoSuchKey", details={"Key": key}, headers=headers)
+            details = {"Method": "GET", "ResourceType": "DeleteMarker"}
+            raise Refused("MethodNotAllowed", details=details, headers=headers)
+        latest = newest is not None and newest.rank == row.rank
+        return number, Found(settings, self._record(row, bucket), latest)
+
+    def _record(self, row: Row[Any] | None, bucket: str) -> ObjectRecord:
+        assert row is not None
+        return ObjectRecord.open(row, bucket, self._facts)
+
+    async def _info(
+        self,
+        found: Found,
+        unlock: CustomerKey | None,
+        part: int | None,
+        *,
+        with_parts: bool = False,
+    ) -> ObjectInfo:
+        record = found.record
+        md5 = None
+        if unlock is not None and record.envelope.algorithm == "SSE-C":
+            md5 = customer_key_md5(unlock.key)
+        info = record.info(latest=found.latest, customer_key_md5=md5)
+        if part is not None:
+            span = (0, record.size) if part == 1 else None
+            if record.layout is not None:
+                span = record.layout.part(part)
+            if span is None:
+                raise Refused("InvalidPartNumber")
+            info = replace(info, part_range=span)
+        if record.layout is None or (part is None and not with_parts):
+            return info
+        return replace(info, parts=await self._parts(record.uid, part))
+
+    async def _parts(self, uid: bytes, number: int | None) -> tuple[PartInfo, ...]:
+        columns = [column for column in parts.c if column is not parts.c.inline]
+        query = select(*columns).where(parts.c.uid == uid).order_by(parts.c.number)
+        if number is not None:
+            query = query.where(parts.c.number == number)
+
+        def read(connection: Connection) -> tuple[PartInfo, ...]:
+            found = connection.execute(query).all()
+            return tuple(PartRecord.open(row, self._facts).info() for row in found)
+
+        return await self.database.read(read)
+
+    async def _open_single(self, record: ObjectRecord, keys: DataKeys) -> Source | None:
+        opening = partial(
+            open_piece,
+            self._files,
+            keys,
+            record.piece,
+            size=record.size,
+            blob=record.blob,
+            inline=record.inline,
+        )
+        return opening() if record.size <= INLINE_BYTES else await self._in_thread(opening)
+
+    async def _open_part(self, uid: bytes, keys: DataKeys, number: int) -> Source:
+        """A part of an object. Raises IntegrityError if it is gone."""
+        query = select(parts).where(parts.c.uid == uid, parts.c.number == number)
+
+        def read(connection: Connection) -> PartRecord | None:
+            row = connection.execute(query).first()
+            return None if row is None else PartRecord.open(row, self._facts)
+
+        record = await self.database.read(read)
+        source = None
+        if record is not None:
+            source = await self._in_thread(
+                partial(
+                    open_piece,
+                    self._files,
+                    keys,
+                    record.piece,
+                    size=record.size,
+                    blob=record.blob,
+                    inline=record.inline,
+                )
+            )
+        if source is None:
+            raise IntegrityError("the object's bytes are missing", hint="it may have been replaced")
+        return source
+
+
+def missing(key: str, version_id: str | None) -> Refused:
+    """What S3 says of a key or version that is not there."""
+    if version_id is None:
+        return Refused("NoSuchKey", details={"Key": key})
+    details = {"Key": key, "VersionId": version_id}
+    if version_id != NULL_VERSION and rows.rank_of(version_id) is None:
+        return Refused(
+            "InvalidArgument",
+            "Invalid version id specified",
+            details={"ArgumentName": "versionId", "ArgumentValue": version_id},
+        )
+    return Refused("NoSuchVersion", details=details)
+
+
+async def _already_open(source: Source, number: int) -> Source:
+    return source
