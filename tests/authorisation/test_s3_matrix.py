@@ -176,6 +176,30 @@ def _other(world: World, ask: Any) -> Any:
     return world.Ask(ask.method, "/letters/other", ask.headers, ask.body)
 
 
+WITH_BODY = sorted(
+    {
+        "CompleteMultipartUpload", "DeleteObjects", "PutBucketCors", "PutBucketEncryption",
+        "PutBucketPolicy", "PutBucketTagging", "PutBucketVersioning", "PutObject",
+        "PutObjectTagging", "UpdateObjectEncryption", "UploadPart",
+    }
+)  # fmt: skip
+
+
+async def test_no_operation_with_a_body_is_left_out(world: World) -> None:
+    bodies = {name for name in NAMES if request(world, name).body}
+    assert bodies == set(WITH_BODY)
+
+
+@pytest.mark.parametrize("name", WITH_BODY)
+async def test_a_body_that_was_not_signed(world: World, name: str) -> None:
+    ask = request(world, name)
+    before = world.state()
+    signed = world.Ask(ask.method, ask.target, ask.headers, b"another body")
+    answer = await world.send(ask, world.signed(signed, world.key("alice")))
+    assert refused(answer, "XAmzContentSHA256Mismatch", 400, name), answer
+    assert world.state() == before
+
+
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_session_needs_its_token(world: World, name: str) -> None:
     ask = request(world, name)

@@ -201,7 +201,7 @@ def run(tmp_path: Path, running: Running) -> Run:
         *command: str | Path,
         fails: bool = False,
         environment: dict[str, str] | None = None,
-        **more: Any,
+        stdin: bytes = b"",
     ) -> str:
         program, *arguments = map(str, command)
         own = {"AWS_CA_BUNDLE": str(service.ca_file)} if program == "aws" else {}
@@ -212,7 +212,7 @@ def run(tmp_path: Path, running: Running) -> Run:
             capture_output=True,
             timeout=PATIENCE,
             check=False,
-            **more,
+            input=stdin,
         )
         said = result.stdout.decode("utf-8", "replace")
         complaint = result.stderr.decode("utf-8", "replace")

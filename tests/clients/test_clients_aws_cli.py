@@ -16,7 +16,7 @@ Payload: TypeAlias = Callable[[int], Path]
 MIB = 2**20
 
 
-@pytest.mark.parametrize("size", [0, 11, 9 * MIB])
+@pytest.mark.parametrize("size", [0, 9 * MIB])
 def test_files_go_up_and_come_down(
     service: Any, bucket: str, run: Run, payload: Payload, tmp_path: Path, size: int
 ) -> None:
@@ -57,7 +57,7 @@ def test_a_stream_from_a_pipe(
     secure_service: Any, secure_bucket: str, run: Run, payload: Payload
 ) -> None:
     data = payload(9 * MIB).read_bytes()
-    run(secure_service, "aws", "s3", "cp", "-", f"s3://{secure_bucket}/piped", input=data)
+    run(secure_service, "aws", "s3", "cp", "-", f"s3://{secure_bucket}/piped", stdin=data)
     head = json.loads(
         run(
             secure_service,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
@@ -16,6 +17,12 @@ from tlslab.capture import Canary
 from tlslab.lab.binding import Binding, TokenClient, TokenServer
 from tlslab.lab.browser import Browser
 from tlslab.lab.client import Client
+from tlslab.lab.database_server import (
+    DatabaseServer,
+    DatabaseThief,
+    open_encrypted,
+    open_plain,
+)
 from tlslab.lab.explicit_proxy import PROXY_PORT, CheatingProxy, ProxiedClient
 from tlslab.lab.hsts import HSTSStore
 from tlslab.lab.identity import IdentifiedBy, IdentifyingEdge, Impostor, OwnersServer
@@ -27,6 +34,7 @@ from tlslab.lab.mail import (
     MailServer,
     MailTLS,
 )
+from tlslab.lab.object_store import Store
 from tlslab.lab.parties import Party, Service
 from tlslab.lab.stage import ClientCertificate, Stage
 from tlslab.lab.stripper import Stripper
@@ -261,3 +269,31 @@ class SupportingCast(Stage):
         )
         await self.start(server)
         return server
+
+    # -- databases -------------------------------------------------------------------------------
+
+    async def database_server(self, name: str, *, key_from: Store | None = None) -> DatabaseServer:
+        """A web server that keeps what it is sent in a database on a disk of its own.
+
+        The database is encrypted under a key of the KMS of `key_from`, or is plain SQLite.
+        """
+        disk = self.folder / name
+        opened = open_plain(disk) if key_from is None else open_encrypted(disk, key_from)
+        connection = self._kept_open.enter_context(closing(await opened))
+        server = DatabaseServer(
+            policy=self.server_policy(name),
+            port=443,
+            disk=disk,
+            connection=connection,
+            **self._basics(name),
+        )
+        await self.start(server)
+        return server
+
+    def database_thief(
+        self, server: DatabaseServer, name: str = "thief of the database"
+    ) -> DatabaseThief:
+        """A thief of a database server's disk."""
+        thief = DatabaseThief(name, server)
+        self.adversaries.append(thief)
+        return thief
