@@ -19,10 +19,10 @@ async def client_side_encryption_trusts_nobody(lab: Lab) -> None:
     key = ApplicationKey.generate()
 
     await store.make_bucket("records")
-    sealed = encrypt(record.token, key, context=OBJECT)
-    await client.put(shop.url("/records/customer.txt"), sealed)
+    metadata, sealed = await encrypt(record.token, key, context=OBJECT)
+    await client.put(shop.url("/records/customer.txt"), sealed, metadata=metadata)
     answer = await client.get(shop.url("/records/customer.txt"))
-    assert decrypt(answer.body, key, context=OBJECT) == record.token
+    assert await decrypt(answer.metadata, answer.body, key, context=OBJECT) == record.token
 
     lab.expect(mallory).saw_no(record)
     lab.expect(operator).saw_no(record)

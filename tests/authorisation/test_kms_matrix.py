@@ -185,6 +185,16 @@ async def test_the_twin_succeeds(world: World, name: str) -> None:
     assert event["userIdentity"]["arn"] == world.key("alice").principal.arn
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in NO_SUCH_THING])
+async def test_without_the_defence_anybody_may(
+    world: World, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tlslab.kms.call.require_key", lambda *_: None)
+    monkeypatch.setattr("tlslab.kms.call.require_identity", lambda *_: None)
+    answer = await world.ask(request(world, name), "erin")
+    assert answer.status == 200, answer
+
+
 @pytest.mark.parametrize("name", sorted(NO_SUCH_THING))
 async def test_there_are_no_custom_key_stores(world: World, name: str) -> None:
     before = world.state()

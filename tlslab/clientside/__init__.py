@@ -15,15 +15,18 @@ authenticate. Whoever loses the key that wraps has lost the data; nobody can hel
 Neither a network in between, nor a proxy that terminates TLS, nor the operator of the store learns
 more than the length (and the context, where a KMS wraps). It knows nothing of how stores keep
 objects.
-
-`encrypt` and `decrypt` are of an earlier, private format ("tlscse", in sealing.py).
 """
 
 from tlslab.clientside.application_key import ApplicationKey
 from tlslab.clientside.keyrings import ApplicationKeyring, DataKey, Keyring, KMSKeyring
 from tlslab.clientside.metadata import Format
-from tlslab.clientside.objects import EncryptedObject, decrypt_stream, encrypt_stream
-from tlslab.clientside.sealing import decrypt, encrypt
+from tlslab.clientside.objects import (
+    EncryptedObject,
+    decrypt,
+    decrypt_stream,
+    encrypt,
+    encrypt_stream,
+)
 
 __all__ = [
     "ApplicationKey",

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import trio
 
+from tlslab.clientside.application_key import ApplicationKey
 from tlslab.clientside.content import (
     TAG_BYTES,
     ContentOpener,
@@ -22,7 +23,7 @@ from tlslab.clientside.content import (
     commitment_of,
     new_nonce,
 )
-from tlslab.clientside.keyrings import Keyring
+from tlslab.clientside.keyrings import ApplicationKeyring, Keyring
 from tlslab.clientside.metadata import (
     Envelope,
     Format,
@@ -147,3 +148,31 @@ async def unverified(body: AsyncIterable[bytes], opener: ContentOpener) -> Async
             if plaintext := opener.open(piece):
                 yield plaintext
     opener.finish()
+
+
+async def encrypt(
+    plaintext: bytes, key: ApplicationKey | Keyring, *, context: Mapping[str, str] | None = None
+) -> tuple[Mapping[str, str], bytes]:
+    """Metadata and body of a small object; a large one is for `encrypt_stream`, which explains."""
+    done = await encrypt_stream(_once(plaintext), _keyring(key), context=context)
+    return done.metadata, b"".join([part async for part in done.body])
+
+
+async def decrypt(
+    metadata: Mapping[str, str],
+    body: bytes,
+    key: ApplicationKey | Keyring,
+    *,
+    context: Mapping[str, str] | None = None,
+) -> bytes:
+    """The plaintext of a small object. Raises as `decrypt_stream`."""
+    plaintext = decrypt_stream(metadata, _once(body), _keyring(key), context=context)
+    return b"".join([part async for part in plaintext])
+
+
+def _keyring(key: ApplicationKey | Keyring) -> Keyring:
+    return ApplicationKeyring(key) if isinstance(key, ApplicationKey) else key
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data

@@ -5,7 +5,7 @@ What it checks beyond its policy is `judge`; clients of single lessons are built
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -25,6 +25,9 @@ from tlslab.net import Connection
 from tlslab.pki import TrustStore
 from tlslab.tls import CertificateRefused, ClientPolicy, HandshakeFailure, Session, TLSStream
 
+META = "x-amz-meta-"
+"""How fields with the user metadata of objects begin."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -33,6 +36,12 @@ class Answer:
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """An object's user metadata."""
+        fields = ((name.decode("latin-1").lower(), text.decode()) for name, text in self.headers)
+        return {name.removeprefix(META): text for name, text in fields if name.startswith(META)}
 
 
 Resumption: TypeAlias = Literal["never", "fresh tickets", "one ticket"]
@@ -93,10 +102,18 @@ class Client(Party):
         return await self.request("POST", url, body)
 
     async def put(
-        self, url: str, body: bytes | Canary, *, headers: Headers | None = None
+        self,
+        url: str,
+        body: bytes | Canary,
+        *,
+        headers: Headers | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> Answer:
-        """PUT a body at a URL."""
-        return await self.request("PUT", url, body, headers=headers)
+        """PUT a body at a URL, as an object with this user metadata where that is a store's."""
+        told = [
+            (f"{META}{name}".encode(), text.encode()) for name, text in (metadata or {}).items()
+        ]
+        return await self.request("PUT", url, body, headers=[*(headers or ()), *told])
 
     async def request(
         self, method: str, url: str, body: bytes | Canary = b"", *, headers: Headers | None = None

@@ -218,10 +218,12 @@ class Stage:
 
     async def put_secret(self) -> None:
         """The client stores the secret through the proxy."""
-        body = self.secret
+        body, metadata = self.secret, None
         if self.key is not None:
-            body = encrypt(body, self.key, context=CONTEXT)
-        answer = await self.client.put(self.edge.url(OBJECT), body, headers=self.headers)
+            metadata, body = await encrypt(body, self.key, context=CONTEXT)
+        answer = await self.client.put(
+            self.edge.url(OBJECT), body, headers=self.headers, metadata=metadata
+        )
         if answer.status >= 300:
             raise HTTPError(f"the store answered {answer.status} to the upload")
 
@@ -230,5 +232,5 @@ class Stage:
         answer = await self.client.get(self.edge.url(OBJECT), headers=self.headers)
         body = answer.body
         if self.key is not None:
-            body = decrypt(body, self.key, context=CONTEXT)
+            body = await decrypt(answer.metadata, body, self.key, context=CONTEXT)
         return body == self.secret
