@@ -443,3 +443,18 @@ async def test_a_presigned_url_says_in_its_query_what_is_demanded(world: World) 
     answer = await world.ask_presigned(hoisted)
     assert answer.status == 200
     assert answer.headers[SSE] == "AES256"
+
+
+async def test_how_many_tags_there_are_is_told_to_those_who_may_read_them(world: World) -> None:
+    assert (await tag(world, "secret")).status == 200
+    objects = "arn:aws:s3:::letters/*"
+    read = {"Action": "s3:GetObject", "Resource": objects}
+    await world.allow_by_bucket(read)
+    for method in ("GET", "HEAD"):
+        ask = world.Ask(method, "/letters/a")
+        assert (await world.ask(ask)).headers["x-amz-tagging-count"] == "1"
+        answer = await world.ask(ask, "erin")
+        assert answer.status == 200
+        assert "x-amz-tagging-count" not in answer.headers
+    await world.allow_by_bucket(read, {"Action": "s3:GetObjectTagging", "Resource": objects})
+    assert (await world.ask(ask, "erin")).headers["x-amz-tagging-count"] == "1"

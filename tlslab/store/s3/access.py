@@ -28,7 +28,7 @@ from tlslab.store.s3.condition_keys import (
     request_keys,
     tag_keys,
 )
-from tlslab.store.s3.copying import read_source
+from tlslab.store.s3.source import read_source
 
 _TAGGED: Final = frozenset(
     {
@@ -137,6 +137,20 @@ async def refusal_to_delete(
     except Refused as refused:
         return refused
     return None
+
+
+async def may_know_tags(call: Call) -> bool:
+    """Whether the caller may read the object's tags, and so may know how many there are."""
+    assert call.resource is not None
+    version_id = call.version_id
+    action = permissions.for_version(permissions.READ_TAGS, version_id)
+    try:
+        await _require_on_object(
+            call, call.resource, action, call.key, version_id, request_keys(call)
+        )
+    except Refused:
+        return False
+    return True
 
 
 async def concealed(call: Call, refused: Refused) -> Refused:

@@ -14,8 +14,8 @@ from typing import Final
 from tlslab.iam.context import global_context
 from tlslab.store.model import EncryptionFacts
 from tlslab.store.s3.call import Call
-from tlslab.store.s3.copying import read_source
 from tlslab.store.s3.permissions import COPIES
+from tlslab.store.s3.source import read_source
 from tlslab.store.s3.sse import CUSTOMER, SSE
 from tlslab.store.s3.tags import from_header
 

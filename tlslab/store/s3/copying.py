@@ -1,7 +1,4 @@
-"""Copies: CopyObject, UploadPartCopy, and their source.
-
-A source is `bucket/key`, percent-encoded, perhaps with `?versionId=` (API Reference, CopyObject).
-"""
+"""Copies: CopyObject, and what UploadPartCopy has in common with it."""
 
 from __future__ import annotations
 
@@ -15,22 +12,9 @@ from tlslab.store.s3.answers import quoted, xml, xml_time
 from tlslab.store.s3.call import Call
 from tlslab.store.s3.conditions import SOURCE, Conditions
 from tlslab.store.s3.objects import version_header
+from tlslab.store.s3.source import read_source
 from tlslab.store.s3.tags import from_header
-from tlslab.store.s3.target import decode
 from tlslab.store.s3.writing import check_acl, check_storage_class, conditions, encryption
-
-
-def read_source(fields: Mapping[str, str]) -> CopySource:
-    """The source of a copy. Raises Refused (InvalidArgument)."""
-    path, mark, version = fields["x-amz-copy-source"].partition("?versionId=")
-    bucket, slash, key = decode(path).removeprefix("/").partition("/")
-    if not (bucket and slash and key) or bucket.startswith("arn:"):
-        raise Refused(
-            "InvalidArgument",
-            "Copy Source must mention the source bucket and key: sourcebucket/sourcekey",
-            details={"ArgumentName": "x-amz-copy-source"},
-        )
-    return CopySource(bucket, key, decode(version) if mark else None)
 
 
 async def check_owner(call: Call, source: CopySource) -> None:

@@ -12,11 +12,12 @@ from tlslab.store.refusals import Refused
 from tlslab.store.s3 import attributes, digests, sse
 from tlslab.store.s3.answers import empty, etag_header, owner, quoted, xml, xml_time
 from tlslab.store.s3.call import Call, read_number
-from tlslab.store.s3.copying import check_owner, checker, read_source, unlock
+from tlslab.store.s3.copying import check_owner, checker, unlock
 from tlslab.store.s3.listing import PAGE, Names
 from tlslab.store.s3.objects import MAX_PARTS, version_header
 from tlslab.store.s3.ranges import read_copy_range
 from tlslab.store.s3.settings import require_bucket
+from tlslab.store.s3.source import read_source
 from tlslab.store.s3.tags import from_header
 from tlslab.store.s3.writing import body, check_acl, check_storage_class, conditions, encryption
 from tlslab.store.s3.xml import Child, Element, parse

@@ -10,6 +10,7 @@ from tlslab.http import Headers, Response
 from tlslab.store.model import SSEKMS, ObjectInfo
 from tlslab.store.refusals import Refused
 from tlslab.store.s3 import attributes, digests, sse
+from tlslab.store.s3.access import may_know_tags
 from tlslab.store.s3.answers import empty, etag_header, http_time, quoted, xml
 from tlslab.store.s3.call import MAX_COUNT, Call, read_number
 from tlslab.store.s3.conditions import Conditions
@@ -81,7 +82,7 @@ async def get_object(call: Call) -> Response:
         unlock=sse.customer_key(call.fields, secure=call.secure),
     )
     try:
-        response, chosen = _read(call, stored.info)
+        response, chosen = await _read(call, stored.info)
     except BaseException:
         await stored.aclose()
         raise
@@ -98,10 +99,10 @@ async def head_object(call: Call) -> Response:
         part=_part_number(call),
         unlock=sse.customer_key(call.fields, secure=call.secure),
     )
-    return _read(call, info)[0]
+    return (await _read(call, info))[0]
 
 
-def _read(call: Call, info: ObjectInfo) -> tuple[Response, ByteRange | None]:
+async def _read(call: Call, info: ObjectInfo) -> tuple[Response, ByteRange | None]:
     """The answer to a read, without the body, and which bytes that is (None: all)."""
     _check_conditions(call, info)
     chosen = _chosen(call, info)
@@ -117,7 +118,7 @@ def _read(call: Call, info: ObjectInfo) -> tuple[Response, ByteRange | None]:
     ]
     if chosen is not None and size:  # a part may be empty, and then has no range
         headers.append((b"Content-Range", chosen.content_range.encode()))
-    if info.tag_count:
+    if info.tag_count and await may_know_tags(call):
         headers.append((b"x-amz-tagging-count", str(info.tag_count).encode()))
     if info.part_range is not None and info.part_count is not None:
         headers.append((b"x-amz-mp-parts-count", str(info.part_count).encode()))
