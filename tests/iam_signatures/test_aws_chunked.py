@@ -169,6 +169,12 @@ def test_botocores_encoder_is_decoded(size: int) -> None:
 BIG = b"b" * MIN_SIGNED_CHUNK
 
 
+def test_a_chunk_that_is_too_large_is_refused_before_its_data() -> None:
+    assert ChunkedDecoder(10).feed(b"a\r\n0123456789") == [b"0123456789"]
+    with pytest.raises(SignatureError):
+        ChunkedDecoder(10).feed(b"b\r\n")
+
+
 def test_chunks_cannot_be_dropped_swapped_or_repeated() -> None:
     one, two = b"1" * MIN_SIGNED_CHUNK, b"2" * MIN_SIGNED_CHUNK
     body = encode([one, two], signed=True)

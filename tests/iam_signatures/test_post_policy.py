@@ -179,7 +179,7 @@ def test_the_bucket_needs_one_too(now: datetime) -> None:
         ({"ACL": "private"}, "private", True),
         (["eq", "$acl", "private"], "private", True),
         (["EQ", "$Acl", "private"], "private", True),
-        (["eq", "acl", "private"], "private", False),
+        (["eq", "?acl", "private"], "private", False),
         (["eq", "$acl", "private"], "public-read", False),
         (["starts-with", "$acl", "pub"], "public-read", True),
         (["StArTs-WiTh", "$acl", ""], "anything", True),

@@ -258,6 +258,9 @@ def test_every_amz_header_must_be_signed(check: Check, signed: Signed, presigned
 def test_the_host_must_be_signed(check: Check, signed: Signed) -> None:
     good = signed()
     assert refused(check, replaced(good, b"=host;", b"=")).details["HeadersNotSigned"] == "host"
+    nowhere = [h for h in replaced(good, b"=host;", b"=").headers if h[0] != b"Host"]
+    error = refused(check, Request("GET", good.target, nowhere, good.body))
+    assert (error.code, error.details["HeadersNotSigned"]) == ("AccessDenied", "host")
     moved = [(n, b"evil.example" if n == b"Host" else v) for n, v in good.headers]
     error = refused(check, Request("GET", good.target, moved, good.body))
     assert error.code == "SignatureDoesNotMatch"

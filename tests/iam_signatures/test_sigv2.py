@@ -15,6 +15,7 @@ from tlslab.http import Headers, Request
 from tlslab.iam import AccessKey, sigv2
 from tlslab.iam.signature_error import SignatureError
 from tlslab.iam.signatures import Authentication
+from tlslab.store.s3.operations import OPERATIONS
 
 Check: TypeAlias = Callable[..., Authentication]
 Make: TypeAlias = Callable[..., Request]
@@ -150,6 +151,12 @@ def test_nothing_that_chooses_what_is_done_can_be_added(
     good = by_botocore("PUT", "/b/k?prefix=a", expires=expires)
     assert check(good).key is not None
     assert refused(check, with_target(good, good.target + more)).code == "SignatureDoesNotMatch"
+
+
+def test_whatever_the_store_tells_operations_by_is_signed() -> None:
+    selectors = {name for operation in OPERATIONS for name in operation.selector}
+    assert selectors - sigv2.SUBRESOURCES == {"list-type"}  # two forms of the same listing
+    assert {"encryption", "versionId", "partNumber", "uploadId"} <= sigv2.SUBRESOURCES
 
 
 def test_what_is_not_signed_can_be_added(check: Check, by_botocore: Signed) -> None:

@@ -38,6 +38,7 @@ COMMANDS = {
     "put": ("tlslab.cli.put", "Store a file as an object, encrypted before upload if you like."),
     "get": ("tlslab.cli.get", "Fetch an object, decrypt and verify it."),
     "audit": ("tlslab.cli.audit", "Who used which key, and whether the record of it is intact."),
+    "volume": ("tlslab.cli.volume", "Encrypted volumes and their snapshots, under KMS keys."),
     "ca": ("tlslab.cli.ca", "Make and look into certificate authorities."),
     "capture": ("tlslab.cli.capture", "Show and compare packet captures."),
     "exercise": ("tlslab.cli.exercise", "Training exercises, checked by the real thing."),

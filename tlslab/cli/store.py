@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import ipaddress
 import json
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from shlex import quote
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 import click
 import trio
@@ -21,131 +20,19 @@ from rich.console import Console
 from rich.progress import Progress
 
 from tlslab.cli.addresses import ip_address
-from tlslab.cli.roots import open_named_root, read_passphrase, root_options
-from tlslab.endpoint import REGIONS, Settings, StateFolder, open_backend
-from tlslab.endpoint.objects import open_objects
+from tlslab.cli.places import Place, place_options
+from tlslab.cli.roots import read_passphrase
+from tlslab.database import Database
+from tlslab.endpoint import REGIONS, Settings, open_backend
 from tlslab.endpoint.serving import serve as serve_endpoint
 from tlslab.errors import AddressInUse, TlslabError, UsageError
 from tlslab.http import ExchangeLog
-from tlslab.iam import Identities
 from tlslab.pki import CADirectory, Credential
-from tlslab.seal import PassphraseFile, RootOfTrust
+from tlslab.seal import PassphraseFile, RootOfTrust, open_seal, rewrap
 from tlslab.store import ObjectStore
 from tlslab.tls import ServerPolicy
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a store keeps what it keeps, and what opens it."""
-
-    state: StateFolder
-    database: str | None
-    kms_database: str | None
-    objects: str | None
-    root_of_trust: Path | None
-    passphrase_file: Path | None
-    identities: Path | None
-
-    @property
-    def root_path(self) -> Path:
-        """The root of trust's file."""
-        return self.root_of_trust or self.state.root_of_trust
-
-    def new_root(self) -> RootOfTrust:
-        """The root of trust for a new store: an external one, or a fresh file. Raises UsageError.
-
-        A file is never made beside data: it would open none of it.
-        """
-        if self.root_of_trust is not None and self.root_of_trust.exists():
-            return open_named_root(self.root_of_trust, self.passphrase_file)
-        if self.root_path.exists():
-            raise UsageError(f"{self.root_path} exists already", hint="it is never overwritten")
-        if self.state.in_use:
-            raise UsageError(
-                f"{self.state.path} keeps data, but its root of trust is missing",
-                hint="restore it from its copy; without it the data is lost",
-            )
-        passphrase = read_passphrase(self.passphrase_file, twice=True)
-        self.state.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return trio.run(PassphraseFile.create, self.root_path, passphrase)
-
-    def open_root(self) -> RootOfTrust:
-        """The root of trust of a store that is set up. Raises UsageError."""
-        if not self.root_path.exists():
-            raise UsageError(
-                f"there is no root of trust {self.root_path}",
-                hint=f"a new store: tlslab store init --state {quote(str(self.state.path))}; "
-                "an old one: restore the file from its copy",
-            )
-        passphrase = self.passphrase_file
-        if passphrase is None and self.state.passphrase.exists():
-            passphrase = self.state.passphrase
-        return open_named_root(self.root_path, passphrase)
-
-    def open_identities(self) -> Identities:
-        """Who may use it. Raises UsageError."""
-        if self.identities is not None:
-            return Identities.load(self.identities)
-        return self.state.open_identities()
-
-    def settings(self, root: RootOfTrust, identities: Identities, **more: Any) -> Settings:
-        """What opens it. Raises UsageError."""
-        if self.database is not None:
-            more |= {"database": self.database, "kms_database": self.database}
-        if self.kms_database is not None:
-            more["kms_database"] = self.kms_database
-        if self.objects is not None:
-            more["objects"] = open_objects(self.objects)
-        return self.state.settings(root, identities, **more)
-
-
-def place_options(command: F) -> F:
-    """Options that say where a store is; the command gets them as `place`."""
-
-    @functools.wraps(command)
-    def wrapped(
-        *args: Any,
-        state: Path,
-        database: str | None,
-        kms_database: str | None,
-        objects: str | None,
-        root_of_trust: Path | None,
-        passphrase_file: Path | None,
-        identities: Path | None,
-        **more: Any,
-    ) -> Any:
-        place = Place(
-            StateFolder(state.resolve()), database, kms_database, objects,
-            root_of_trust, passphrase_file, identities,
-        )  # fmt: skip
-        return command(*args, place=place, **more)
-
-    options = [
-        click.option(
-            "--state",
-            type=click.Path(path_type=Path, file_okay=False),
-            required=True,
-            help="Folder in which everything is kept that is not named otherwise.",
-        ),
-        click.option(
-            "--database", metavar="URL", help="Of objects and keys: postgresql://… or a path."
-        ),
-        click.option("--kms-database", metavar="URL", help="Of the keys alone."),
-        click.option(
-            "--objects", metavar="URL", help="Of objects' bytes: a folder, s3://…, gs://… or az://…"
-        ),
-        root_options,
-        click.option(
-            "--identities",
-            type=click.Path(path_type=Path, dir_okay=False),
-            help="TOML file with accounts, users, their keys and policies.",
-        ),
-    ]
-    return functools.reduce(lambda inner, option: option(inner), reversed(options), wrapped)  # type: ignore[return-value]
 
 
 @click.group("store")
@@ -324,6 +211,44 @@ def passphrase(place: Place, new_passphrase_file: Path | None) -> None:
     new = read_passphrase(new_passphrase_file, twice=True)
     trio.run(root.change_passphrase, new)
     print(f"{root.path} is sealed by the new passphrase")
+
+
+@command.command()
+@place_options
+@click.option(
+    "--new-root-of-trust",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="Key file (made if there is none), or TOML file that names a key of AWS KMS or Vault.",
+)
+@click.option(
+    "--new-passphrase-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File with the new passphrase.  [default: asked]",
+)
+def reseal(place: Place, new_root_of_trust: Path, new_passphrase_file: Path | None) -> None:
+    """Put the store and its KMS under another root of trust. Moves no data.
+
+    Stop the store first. Copies of its databases are still opened by the old root of trust.
+    """
+    old = place.open_root()
+    new = place.new_root_in_its_place(new_root_of_trust, new_passphrase_file)
+    settings = place.settings(old, place.open_identities())
+    for url in dict.fromkeys((settings.database, settings.kms_database)):
+        trio.run(_reseal, url, old, new)
+    print(f"sealed by {new_root_of_trust}: name it with --root-of-trust from now on")
+
+
+async def _reseal(url: str, old: RootOfTrust, new: RootOfTrust) -> None:
+    """One database, unless that was done already by a run that was interrupted."""
+    database = Database(url)
+    try:
+        with contextlib.suppress(UsageError):
+            await open_seal(database, new, create=False)
+            return
+        await rewrap(database, old, new)
+    finally:
+        database.close()
 
 
 def _with_store(place: Place, work: Callable[[ObjectStore], Awaitable[None]]) -> None:

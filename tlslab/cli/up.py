@@ -124,7 +124,7 @@ The lab is up: TLS ends at a proxy, behind it a store encrypts what you put ther
   root CA   {lab.ca}
   state     {lab.state} ({kept})
 
-curl      echo hello | curl --cacert {ca} -T - {url}{BUCKET}/hello.txt
+curl      echo hello | curl --cacert {ca} -X PUT --data-binary @- {url}{BUCKET}/hello.txt
           curl --cacert {ca} {url}{BUCKET}/hello.txt
           curl {url}   (without the CA: refused, and the lab says why)
 openssl   openssl s_client -connect {host} -servername localhost \\

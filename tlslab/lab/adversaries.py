@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import abc
 import itertools
-import shutil
 import time
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
@@ -18,10 +17,8 @@ from pathlib import Path
 import trio
 
 from tlslab.capture import Canary, facts, read_capture, search_capture, search_file, write_pcapng
-from tlslab.endpoint import StateFolder
 from tlslab.errors import ScenarioError, TlslabError
 from tlslab.lab.evidence import Holding, PartyRecord, Sighting
-from tlslab.lab.object_store import Store, opened_with_its_key
 from tlslab.lab.parties import Party, Service
 from tlslab.net import Chunk, Connection, Direction, Endpoint, Flow, Kind
 from tlslab.pki import Authority, Credential
@@ -251,57 +248,6 @@ class Interceptor(Adversary):
         return [path]
 
 
-class DiskThief(Adversary):
-    """Carries the store's disk away, with or without the root of trust that opens it.
-
-    The disk of the KMS is another one, elsewhere.
-    """
-
-    kind = "thief"
-
-    def __init__(self, name: str, store: Store, *, key_file: bool) -> None:
-        what = "the store's disk and its key file" if key_file else "the store's disk"
-        super().__init__(name, f"has stolen {what}")
-        self._store = store
-        self._with_key = key_file
-
-    async def take(self, folder: Path) -> list[Path]:
-        """Copy every file of the disk; with the key, open every object that it opens."""
-        loot = StateFolder(folder)
-        shutil.copytree(self._store.disk, loot.disk)
-        stolen = [path for path in sorted(loot.disk.rglob("*")) if path.is_file()]
-        if self._with_key and self._store.key_files:
-            for path in self._store.key_files:
-                shutil.copy2(path, folder)
-            for number, data in enumerate(await opened_with_its_key(loot), 1):
-                stolen.append(_written(folder / f"opened-{number}", data))
-        return stolen
-
-
-class Insider(Adversary):
-    """May read every bucket through the store's front door, as many employees may.
-
-    It is the store's `bob`: by the account's policies he may use no key of the KMS.
-    """
-
-    kind = "insider"
-
-    def __init__(self, name: str, store: Store) -> None:
-        super().__init__(name, "may read the bucket, but was given no key")
-        self._store = store
-
-    async def take(self, folder: Path) -> list[Path]:
-        """Ask for every object, signed; write down what comes, refusals included."""
-        taken: list[Path] = []
-        async with self._store.reopened() as store:
-            bob = store.user("bob")
-            for path in await store.paths():
-                answer = await store.at_the_front_door("GET", path, bob)
-                kind = "object" if answer.status == 200 else "refusal"
-                taken.append(_written(folder / f"{kind}-{len(taken) + 1}", answer.body))
-        return taken
-
-
 class LogReader(Adversary):
     """Reads the access logs of the services, as everybody in operations does."""
 
@@ -316,11 +262,12 @@ class LogReader(Adversary):
         paths = []
         for service in self._services():
             text = "".join(f"{line}\n" for line in service.access_log)
-            paths.append(_written(folder / f"{service.name}.access.log", text.encode()))
+            paths.append(written(folder / f"{service.name}.access.log", text.encode()))
         return paths
 
 
-def _written(path: Path, data: bytes) -> Path:
+def written(path: Path, data: bytes) -> Path:
+    """The path, with `data` in the file."""
     path.write_bytes(data)
     return path
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TypeVar
 
 from tlslab.attack import Attack
-from tlslab.lab.adversaries import DiskThief, Insider, Interceptor, LogReader, Sniffer
+from tlslab.lab.adversaries import Interceptor, LogReader, Sniffer, file_name
 from tlslab.lab.client import Client
 from tlslab.lab.early_data import Replayer
 from tlslab.lab.key_holders import KeyLogReader, QuantumComputer, ServerKeyThief, SessionThief
@@ -21,6 +21,8 @@ from tlslab.lab.on_path import Tamperer
 from tlslab.lab.onlookers import Onlooker, Subject
 from tlslab.lab.parties import Party, Service
 from tlslab.lab.stage import Stage
+from tlslab.lab.thieves import DiskThief, Insider
+from tlslab.lab.trace_eraser import TraceEraser
 from tlslab.pki import Authority, Credential
 from tlslab.pki.faults import FaultyServer
 from tlslab.tls import ClientPolicy, ServerPolicy, Version
@@ -99,25 +101,38 @@ class Antagonists(Stage):
         return tamperer
 
     def disk_thief(
-        self, store: Store, *, key_file: bool = False, name: str | None = None
+        self,
+        store: Store,
+        *,
+        key_file: bool = False,
+        kms_disk: bool = False,
+        name: str | None = None,
     ) -> DiskThief:
-        """A thief of the store's disk, and of its key file if so."""
-        default = "thief of disk and key" if key_file else "disk thief"
-        thief = DiskThief(name or default, store, key_file=key_file)
+        """A thief of the store's disk, and of its key file and of the KMS's disk if so."""
+        default = "disk thief" if not key_file else "thief of disk and key"
+        name = name or ("thief of all" if key_file and kms_disk else default)
+        early = self.folder / f"{file_name(name)}-early"
+        thief = DiskThief(name, store, early, key_file=key_file, kms_disk=kms_disk)
         self.adversaries.append(thief)
         return thief
 
-    def insider(self, store: Store, name: str = "insider") -> Insider:
-        """Somebody who may read every object through the store's front door."""
-        insider = Insider(name, store)
+    def insider(self, store: Store, name: str = "insider", *, user: str = "bob") -> Insider:
+        """A user of the store, who may read every object through its front door."""
+        insider = Insider(name, store, self._user_of(store, user, name))
         self.adversaries.append(insider)
         return insider
 
+    def trace_eraser(
+        self, store: Store, name: str = "insider", *, user: str = "bob"
+    ) -> TraceEraser:
+        """A user of the store, who removes from logs and trail what he was seen doing."""
+        eraser = TraceEraser(name, store, self._user_of(store, user, name), self._services)
+        self.adversaries.append(eraser)
+        return eraser
+
     def log_reader(self, name: str = "log reader") -> LogReader:
         """Somebody who reads the access logs of every service."""
-        reader = LogReader(
-            name, lambda: [party for party in self.parties if isinstance(party, Service)]
-        )
+        reader = LogReader(name, self._services)
         self.adversaries.append(reader)
         return reader
 
@@ -155,6 +170,14 @@ class Antagonists(Stage):
         self.network.tap(sniffer.tap, between=pair)
         self.adversaries.append(sniffer)
         return sniffer
+
+    def _user_of(self, store: Store, user: str, name: str) -> Client:
+        """A careful client that signs as a user of the store."""
+        policy = ClientPolicy(trust=self.ca.trust)
+        return Client(policy=policy, user=store.user(user), **self._basics(name))
+
+    def _services(self) -> list[Service]:
+        return [party for party in self.parties if isinstance(party, Service)]
 
     def _clients_name(self) -> str:
         clients = [party.name for party in self.parties if isinstance(party, Client)]

@@ -116,11 +116,18 @@ class Client(Party):
         return await self.request("PUT", url, body, headers=[*(headers or ()), *told])
 
     async def request(
-        self, method: str, url: str, body: bytes | Canary = b"", *, headers: Headers | None = None
+        self,
+        method: str,
+        url: str,
+        body: bytes | Canary = b"",
+        *,
+        headers: Headers | None = None,
+        service: str = "s3",
     ) -> Answer:
         """Send one request on a connection of its own and read the whole answer.
 
-        `headers` are further fields of it. Raises the errors of the network, of TLS and of HTTP.
+        `headers` are further fields of it; `service` is which one of a store's a signature is for.
+        Raises the errors of the network, of TLS and of HTTP.
         """
         to = URL.parse(url)
         data = body.token if isinstance(body, Canary) else body
@@ -131,7 +138,7 @@ class Client(Party):
             self.journal.said(self.name, to.host, request_line(method, to.target) + data)
             fields = [*(headers or ()), *self.authorization(stream)]
             if self.user is not None:
-                fields = signed(self.user, method, to, fields, data)
+                fields = signed(self.user, method, to, fields, data, service=service)
             response = await http.request(method, to.target, headers=fields, body=data or None)
             content = await response.read()
             self.journal.heard(self.name, to.host, content)

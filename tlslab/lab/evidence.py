@@ -68,6 +68,7 @@ class Harm(enum.Enum):
     DOWNGRADED = "downgraded"  # both ends can do better than what they agreed on
     INFERRED = "inferred"  # something was found out that was said to nobody on the path
     DENIED = "denied"  # an alert was believed that the other end never sent
+    HIDDEN = "hidden"  # something was done, and no record of it is left, nor missed
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from tlslab.lab.ca_services import CAService, CAServices, services_for
 from tlslab.lab.client import Client, Resumption
 from tlslab.lab.early_data import EARLY_DATA_SIZE, EarlyClient, EarlyServer, Replays
 from tlslab.lab.judge import Checks, FirstUse, judged
-from tlslab.lab.object_store import Store
+from tlslab.lab.object_store import Clock, Store
 from tlslab.lab.parties import Service
+from tlslab.lab.pretence import Claim
 from tlslab.lab.services import Server, TerminatingEdge
 from tlslab.lab.stage import ClientCertificate, Stage
 from tlslab.pki import KeyType, TrustStore
@@ -160,16 +161,23 @@ class MainCast(Stage):
         )
 
     async def store(
-        self, name: str = "store.test", *, encrypted: bool = True, tls: bool = False
+        self,
+        name: str = "store.test",
+        *,
+        encrypted: bool = True,
+        tls: bool = False,
+        believes: Claim | None = None,
     ) -> Store:
         """An object store with its disks in the lab's folder, listening when this returns.
 
         `encrypted`: what comes without instructions is encrypted with a key that the store manages
-        (SSE-S3). Otherwise nothing is, as if there were no such thing.
+        (SSE-S3). Otherwise nothing is, as if there were no such thing. What it `believes` of
+        connections without proof is explained at `pretence`: by default nothing.
         """
         state = StateFolder(self.folder / name)
         root = await state.open_root_of_trust()
-        settings = state.settings(root, Identities.generate(), plain=not encrypted)
+        clock = Clock()
+        settings = state.settings(root, Identities.generate(), plain=not encrypted, now=clock)
         backend = await self._kept_open.enter_async_context(open_backend(settings, create=True))
         policy = self.server_policy(name) if tls else None
         store = Store(
@@ -178,6 +186,8 @@ class MainCast(Stage):
             state=state,
             settings=settings,
             backend=backend,
+            clock=clock,
+            believes=believes,
             **self._basics(name),
         )
         await self.start(store)

@@ -7,11 +7,12 @@ no key of the KMS.
 
 from __future__ import annotations
 
-import contextlib
+import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,20 +20,31 @@ from urllib.parse import quote
 import trio
 from trio.testing import memory_stream_pair
 
-from tlslab.endpoint import Backend, Door, Settings, StateFolder, open_backend
-from tlslab.errors import ScenarioError, StoreError
+from tlslab.endpoint import Backend, Settings, StateFolder, open_backend
+from tlslab.errors import ScenarioError
 from tlslab.http import Headers, HTTPClient
-from tlslab.iam import ACCOUNT, AccessKey, Caller, Hop, Identities
+from tlslab.iam import AccessKey, Caller, Hop
 from tlslab.lab.client import Answer
 from tlslab.lab.parties import Service
+from tlslab.lab.pretence import Claim, door
 from tlslab.lab.s3_client import signed
 from tlslab.lab.url import URL
 from tlslab.net import Connection
-from tlslab.net.forwarded import Gate
 from tlslab.store.model import DefaultEncryption
 
 INSIDE = "127.0.0.1"
 """Where requests come from that are made in the store's own building."""
+
+
+@dataclass
+class Clock:
+    """The store's clock. It can be set ahead, for what takes days."""
+
+    ahead: timedelta = timedelta()
+
+    def __call__(self) -> datetime:
+        """The time there."""
+        return datetime.now(UTC) + self.ahead
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,10 @@ class LabKey:
         """Enable it again."""
         await self._store.invoke("EnableKey", KeyId=self.arn)
 
+    async def rotate(self) -> None:
+        """Give it new material, which encrypts from now on; the old one decrypts what is old."""
+        await self._store.invoke("RotateKeyOnDemand", KeyId=self.arn)
+
     async def schedule_deletion(self, days: int = 7) -> None:
         """Have it deleted in so many days; from now on it serves nobody."""
         await self._store.invoke("ScheduleKeyDeletion", KeyId=self.arn, PendingWindowInDays=days)
@@ -67,24 +83,32 @@ class LabKey:
 class Store(Service):
     """An object store, with its HTTP face over its service.
 
-    `state` is the folder in which all of it lies; `settings` opens it. Without TLS of its own it
-    believes a proxy that knows `proxy_key`, and nobody else, that a request came over TLS.
+    `state` is the folder in which all of it lies; `settings` opens it, and goes by `clock`. Without
+    TLS of its own it believes a proxy that knows `proxy_key`, and nobody else, that a request came
+    over TLS; unless it is one that `believes` what any client can say (`pretence`).
     """
 
     state: StateFolder
     settings: Settings
     backend: Backend
+    clock: Clock = field(default_factory=Clock)
+    believes: Claim | None = None
     proxy_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
     kind = "store"
 
     def __post_init__(self) -> None:
-        self._door = Door(self.backend.answer, gate=Gate(self.proxy_key))
+        self._door = door(self.backend.answer, self.proxy_key, believes=self.believes)
 
     @property
     def disk(self) -> Path:
         """The folder in which the objects lie."""
         return self.state.disk
+
+    @property
+    def kms_disk(self) -> Path:
+        """The folder in which the KMS's keys lie, and the audit trail."""
+        return self.state.kms_database.parent
 
     @property
     def key_files(self) -> tuple[Path, ...]:
@@ -100,19 +124,24 @@ class Store(Service):
             raise ScenarioError(f"{self.name} has no user called {name}")
         return key
 
-    async def make_bucket(self, name: str, *, encryption: LabKey | None = None) -> None:
-        """Make a bucket of alice's account; with `encryption`, by default encrypted with it."""
+    async def make_bucket(
+        self, name: str, *, encryption: LabKey | None = None, bucket_key: bool = False
+    ) -> None:
+        """Make a bucket of alice's account; with `encryption`, by default encrypted with it.
+
+        With a `bucket_key` the KMS is asked for a data key for the bucket, not for each object.
+        """
         principal = self.user("alice").principal
         await self.backend.store.create_bucket(
             name, owner=principal.account, region=self.settings.regions[0]
         )
         if encryption is not None:
-            default = DefaultEncryption("aws:kms", encryption.arn, bucket_key=False)
+            default = DefaultEncryption("aws:kms", encryption.arn, bucket_key=bucket_key)
             await self.backend.store.configure_bucket(name, encryption=default)
 
-    async def kms_key(self, alias: str, *, policy: str | None = None) -> LabKey:
-        """A fresh key of its KMS, for whom the account's policies let: alice, not bob."""
-        wanted = {} if policy is None else {"Policy": policy}
+    async def kms_key(self, alias: str, *, policy: Mapping[str, Any] | None = None) -> LabKey:
+        """A fresh key of its KMS; its `policy` leaves it to the account's: to alice, not to bob."""
+        wanted = {} if policy is None else {"Policy": json.dumps(policy)}
         created = await self.invoke("CreateKey", **wanted)
         key = LabKey(created["KeyMetadata"]["Arn"], self)
         await self.invoke("CreateAlias", AliasName=f"alias/{alias}", TargetKeyId=key.arn)
@@ -128,6 +157,11 @@ class Store(Service):
             caller, operation, parameters, region=self.settings.regions[0]
         )
 
+    async def days_later(self, days: int) -> None:
+        """Let time pass, and have the KMS do what is due by then."""
+        self.clock.ahead += timedelta(days=days)
+        await self.backend.kms.sweep()
+
     async def serve(self, connection: Connection) -> None:
         """Serve one client, knowing whether its TLS ended here and where it came from."""
         async with await self.terminated(connection) as stream:
@@ -140,7 +174,7 @@ class Store(Service):
         async with open_backend(self.settings, create=False) as backend:
             yield Store(
                 host=self.host, journal=self.journal, keylog=None, port=self.port, policy=None,
-                state=self.state, settings=self.settings, backend=backend,
+                state=self.state, settings=self.settings, backend=backend, clock=self.clock,
             )  # fmt: skip
 
     async def paths(self) -> list[str]:
@@ -162,29 +196,8 @@ class Store(Service):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._door.serve, theirs, Hop(secure=True, source_ip=INSIDE))
             http = HTTPClient(ours, host=url.authority)
-            response = await http.request(method, url.target, headers=signed(key, method, url))
+            fields = signed(key, method, url, now=self.clock())
+            response = await http.request(method, url.target, headers=fields)
             body = await response.read()
             await http.aclose()
         return Answer(response.status, list(response.headers), body)
-
-
-async def opened_with_its_key(loot: StateFolder) -> list[bytes]:
-    """What comes to light when the store's own program is run on a copy of its disk.
-
-    The copy lies beside a copy of the root of trust, where one was got hold of; the KMS is another
-    one, without keys. Objects that do not open are left out.
-    """
-    root = await loot.open_root_of_trust()
-    identities = Identities.generate()
-    owner = identities.root(ACCOUNT)
-    assert owner is not None
-    caller = Caller(owner.principal, owner.id, INSIDE, "tlslab", secure=True)
-    opened = []
-    async with open_backend(loot.settings(root, identities), create=True) as backend:
-        for bucket in await backend.store.buckets(ACCOUNT):
-            page = await backend.store.list_objects(bucket.name)
-            for info in page.objects:
-                with contextlib.suppress(StoreError):
-                    stored = await backend.store.get(caller, bucket.name, info.key)
-                    opened.append(b"".join([part async for part in stored.read()]))
-    return opened

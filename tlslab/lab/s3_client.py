@@ -50,17 +50,22 @@ def signed(
     headers: Iterable[tuple[bytes, bytes]] = (),
     body: bytes = b"",
     *,
+    service: str = "s3",
     region: str = REGIONS[0],
+    now: datetime | None = None,
 ) -> Headers:
-    """The headers of a request to a store, signed by one of its users (Signature Version 4)."""
+    """The headers of a request to a store, signed by one of its users (Signature Version 4).
+
+    `service` is `"kms"` for its KMS; `now` is the time that the signature names.
+    """
     return sign_v4(
         Credentials(user.id, user.secret, user.token),
         method,
         url.target,
         headers,
         host=url.authority,
-        service="s3",
+        service=service,
         region=region,
-        now=datetime.now(UTC),
+        now=now or datetime.now(UTC),
         payload_hash=hashlib.sha256(body).hexdigest(),
     )

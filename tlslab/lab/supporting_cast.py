@@ -26,6 +26,7 @@ from tlslab.lab.database_server import (
 from tlslab.lab.explicit_proxy import PROXY_PORT, CheatingProxy, ProxiedClient
 from tlslab.lab.hsts import HSTSStore
 from tlslab.lab.identity import IdentifiedBy, IdentifyingEdge, Impostor, OwnersServer
+from tlslab.lab.kms_client import KMSClient
 from tlslab.lab.mail import (
     IMPLICIT_TLS_PORT,
     RELAY_PORT,
@@ -36,6 +37,7 @@ from tlslab.lab.mail import (
 )
 from tlslab.lab.object_store import Store
 from tlslab.lab.parties import Party, Service
+from tlslab.lab.pretence import Claim, ClaimingClient
 from tlslab.lab.stage import ClientCertificate, Stage
 from tlslab.lab.stripper import Stripper
 from tlslab.lab.website import OverHTTP, Website
@@ -269,6 +271,21 @@ class SupportingCast(Stage):
         )
         await self.start(server)
         return server
+
+    # -- stores ----------------------------------------------------------------------------------
+
+    def kms_client(self, client: Client, at: Service, key: LabKey) -> KMSClient:
+        """The `client` as one of a store's KMS, reached `at` a service, for one of its keys."""
+        return KMSClient(client, at.url(), key.arn)
+
+    def claiming_client(
+        self, claim: Claim, user: AccessKey, name: str = "client"
+    ) -> ClaimingClient:
+        """A client of a store that claims its plain connections to be TLS; see `pretence`."""
+        policy = ClientPolicy(trust=self.ca.trust)
+        return self._join(
+            ClaimingClient(policy=policy, user=user, claim=claim, **self._basics(name))
+        )
 
     # -- databases -------------------------------------------------------------------------------
 
