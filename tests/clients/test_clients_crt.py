@@ -34,21 +34,16 @@ def manager(service: Any, secret: str) -> Any:
     return s3transfer_crt.CRTTransferManager(client, serializer)
 
 
-@pytest.mark.parametrize("size", [0, 11, 12 * MIB])
-@pytest.mark.parametrize("key", ["k", "dir/ü a+b(1)"])
+@pytest.mark.parametrize("size", [11, 12 * MIB])
 def test_files_go_up_and_come_down(
-    service: Any, bucket: str, payload: Payload, tmp_path: Path, size: int, key: str
+    service: Any, bucket: str, payload: Payload, tmp_path: Path, size: int
 ) -> None:
-    source = payload(size)
+    source, key = payload(size), "dir/ü a+b(1)"
     with manager(service, service.key.secret) as transfer:
         transfer.upload(str(source), bucket, key).result()
     with manager(service, service.key.secret) as transfer:
         transfer.download(bucket, key, str(tmp_path / "back")).result()
     assert (tmp_path / "back").read_bytes() == source.read_bytes()
-    with manager(service, service.key.secret) as transfer:
-        transfer.delete(bucket, key).result()
-    with closing(service.client()) as client:
-        assert "Contents" not in client.list_objects_v2(Bucket=bucket)
 
 
 def test_another_secret_is_refused(service: Any, bucket: str, payload: Payload) -> None:
