@@ -9,9 +9,16 @@
     capture/      pcapng in and out, flows, what an eavesdropper learns, canary search, comparison
     proxy/        proxies as tools of their own: terminate, intercept, relay
     attack/       active attacks on the path, at the level of records, without a key
-    store/        objects encrypted at rest, and their HTTP face
     envelope/     the formats of sealed bytes and key files
+    database/     state in SQLite or PostgreSQL: reads side by side, writes one after the other
+    iam/          who asks, and may they: identities, signatures, policies
+    seal/         the root of trust
+    audit/        the append-only, chained trail of who used which key
+    kms/          keys, versions, policies, grants, rotation; and its wire API
+    store/        buckets and objects encrypted at rest; and the S3 wire API
+    volume/       encrypted block volumes and their snapshots
     clientside/   encryption before upload
+    endpoint/     store, KMS and audit behind one door, for real clients
     probe/        whether somebody's client can be intercepted
     lab/          puts parties and adversaries on a network; scenarios, evidence, verdicts
     exercise/     objectives, hints, checks, progress
