@@ -24,8 +24,10 @@ lint: .venv/dev.stamp ## check format, lint and types
 check: lint ## the gate: format, lint, types, tests with branch coverage
 	$(PY) -m pytest -n auto --cov --cov-report=term:skip-covered
 
-bench: .venv/dev.stamp ## measure beside the peers; prints ratios of one run
+bench: .venv/dev.stamp .venv/peers.stamp ## measure beside the peers; prints ratios of one run
 	$(PY) tests/bench/tls_relay.py
+	$(PY) -m tests.bench.kms
+	$(PY) -m tests.bench.store
 
 clients: .venv/clients.stamp ## install the AWS encryption clients that interoperability is tested with
 
@@ -56,4 +58,10 @@ clean: ## remove what the other targets made
 	@echo 'installing the AWS encryption clients into .venv/clients …'
 	@$(PY) -m venv --clear .venv/clients
 	@.venv/clients/bin/python -m pip install --quiet --disable-pip-version-check -r .ci/clients.txt
+	@touch $@
+
+.venv/peers.stamp: .venv/pip.stamp .ci/peers.txt
+	@echo 'installing the peers that are measured beside tlslab into .venv/peers …'
+	@$(PY) -m venv --clear .venv/peers
+	@.venv/peers/bin/python -m pip install --quiet --disable-pip-version-check -r .ci/peers.txt
 	@touch $@

@@ -8,6 +8,7 @@ import os
 import random
 import ssl
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from hypothesis import strategies as st
 from tlslab.capture import FlowFacts, facts, parse_capture, read_capture, write_pcapng
 from tlslab.capture.facts import readable_bytes
 from tlslab.capture.http_heads import MAX_MESSAGES, http_heads
+from tlslab.capture.proxy_header import proxy_header
 from tlslab.net import Chunk, Direction, Endpoint, Flow, Kind
+from tlslab.net.forwarded import SIGNATURE, Forwarded, announce
 from tlslab.pki import Authority
 from tlslab.tls import Version
 
@@ -273,3 +276,35 @@ def test_heads_of_arbitrary_bytes_break_nothing(data: bytes) -> None:
 
 def test_heads_are_bounded() -> None:
     assert len(list(http_heads(b"GET / HTTP/1.1\r\n\r\n" * 2000))) == MAX_MESSAGES
+
+
+REQUEST = b"GET /cart HTTP/1.1\r\nHost: shop.test\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("header", "client"),
+    [
+        (announce(Forwarded("192.0.2.7", 51234, "TLSv1.3"), bytes(32), now=datetime.now(UTC)),
+         "192.0.2.7 port 51234"),
+        (announce(Forwarded("2001:db8::7", 1, None), bytes(32), now=datetime.now(UTC)),
+         "2001:db8::7 port 1"),
+        (b"PROXY TCP4 192.0.2.7 192.0.2.1 51234 443\r\n", "192.0.2.7 port 51234"),
+        (b"PROXY UNKNOWN\r\n", None),
+        (b"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00", None),  # LOCAL: the proxy's own
+        (b"", None),
+    ],
+)  # fmt: skip
+def test_what_a_proxy_says_first_is_read_and_passed_over(
+    learn: Learn, header: bytes, client: str | None
+) -> None:
+    learned = learn((TO_SERVER, header + REQUEST))
+    assert learned.protocol == "HTTP"
+    assert learned.requests[0].start_line == "GET /cart HTTP/1.1"
+    assert learned.requests[0].offset == len(header)
+    assert learned.learned.get("forwarded_for") == client
+
+
+@given(st.sampled_from([b"PROXY ", SIGNATURE]), st.binary(max_size=60))
+def test_no_proxy_header_is_beyond_reading(begin: bytes, rest: bytes) -> None:
+    size, _ = proxy_header(begin + rest)
+    assert 0 <= size <= len(begin + rest)

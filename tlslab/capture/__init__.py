@@ -7,7 +7,7 @@
     headers       a captured frame -> its TCP segment
     streams       segments -> the bytes of one direction, with gaps and packet numbers
     reader        a file -> its flows
-    http_heads, tls_facts, facts    what an eavesdropper learns from a flow
+    proxy_header, http_heads, tls_facts, facts    what an eavesdropper learns from a flow
     encodings, layers, canary       the search for canaries
     compare       two captures side by side
 

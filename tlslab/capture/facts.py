@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tlslab.capture.http_heads import HTTPHead, http_heads, looks_like_http
+from tlslab.capture.proxy_header import proxy_header
 from tlslab.capture.reader import FlowRecord
 from tlslab.capture.streams import Stream
 from tlslab.capture.tls_facts import TLSFacts, looks_like_tls, tls_facts
@@ -31,8 +32,8 @@ _STEP: Final = 256 * 1024
 
 FACT_NAMES: Final = frozenset(
     {
-        "protocol", "http_request", "http_host", "http_credentials", "http_status", "tls_version",
-        "cipher_suite", "group", "server_name", "alpn_offered", "alpn", "certificate", "resumed",
+        "protocol", "forwarded_for", "http_request", "http_host", "http_credentials",
+        "http_status", "tls_version", "cipher_suite", "group", "server_name", "alpn_offered", "alpn", "certificate", "resumed",
         "alerts", "ja3", "ja4",
     }
 )  # fmt: skip
@@ -59,6 +60,7 @@ class FlowFacts:
     """What one flow shows. `protocol` is HTTP, WebSocket, TLS, unknown, or empty (no data).
 
     `gaps` counts bytes that the capture lacks: what is said here is said of the rest.
+    `forwarded_for` is the client that a proxy says it passes on.
     """
 
     protocol: str
@@ -68,6 +70,7 @@ class FlowFacts:
     responses: tuple[HTTPHead, ...] = ()
     tls: TLSFacts | None = None
     gaps: int = 0
+    forwarded_for: str | None = None
 
     @property
     def readable(self) -> int:
@@ -88,7 +91,8 @@ class FlowFacts:
     def learned(self) -> dict[str, str]:
         """The facts by name, for records and reports; only what was really seen is in it."""
         seen: dict[str, str | None] = {
-            "protocol": self.protocol if self.protocol != "empty" else None
+            "protocol": self.protocol if self.protocol != "empty" else None,
+            "forwarded_for": self.forwarded_for,
         }
         if self.requests:
             seen["http_request"] = self.requests[0].start_line
@@ -105,6 +109,8 @@ class FlowFacts:
 def facts(record: FlowRecord) -> FlowFacts:
     """Everything that a flow shows to somebody who has no key."""
     heads = (record.to_server.head(_FOLLOWED), record.to_client.head(_FOLLOWED))
+    skipped, forwarded_for = proxy_header(heads[0])
+    heads = (heads[0][skipped:], heads[1])
     requests: tuple[HTTPHead, ...] = ()
     responses: tuple[HTTPHead, ...] = ()
     tls = None
@@ -113,6 +119,7 @@ def facts(record: FlowRecord) -> FlowFacts:
         tls = tls_facts(record.to_server, record.to_client)
     elif any(map(looks_like_http, heads)):
         requests, responses = (tuple(http_heads(head)) for head in heads)
+        requests = tuple(replace(head, offset=skipped + head.offset) for head in requests)
         upgraded = any(head.status == 101 and head.upgrades == "websocket" for head in responses)
         protocol = "WebSocket" if upgraded else "HTTP"
     else:
@@ -125,6 +132,7 @@ def facts(record: FlowRecord) -> FlowFacts:
         responses,
         tls,
         sum(length for stream in (record.to_server, record.to_client) for _, length in stream.gaps),
+        forwarded_for,
     )
 
 
