@@ -38,6 +38,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ApplicationKey",
     "Canary",
+    "CustomerKey",
     "KeyType",
     "Lab",
     "Outcome",
@@ -53,13 +54,14 @@ __all__ = [
 if TYPE_CHECKING:
     from tlslab.clientside import ApplicationKey, decrypt, encrypt
     from tlslab.errors import TlslabError
-    from tlslab.lab import Canary, Lab, Outcome, scenario, scenarios
+    from tlslab.lab import Canary, CustomerKey, Lab, Outcome, scenario, scenarios
     from tlslab.pki import KeyType
     from tlslab.tls import Version
 
 _HOMES = {
     "ApplicationKey": "tlslab.clientside",
     "Canary": "tlslab.lab",
+    "CustomerKey": "tlslab.lab",
     "KeyType": "tlslab.pki",
     "Lab": "tlslab.lab",
     "Outcome": "tlslab.lab",

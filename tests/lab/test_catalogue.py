@@ -11,7 +11,7 @@ from tlslab.cli.catalogue import command
 from tlslab.lab.catalogue import catalogue
 
 COUNTS = {"A": 34, "B": 14, "C": 20, "D": 7, "E": 15, "F": 7, "G": 11, "H": 4, "I": 6, "J": 4,
-          "K": 3, "L": 10, "M": 3, "N": 5, "O": 6, "P": 7}  # fmt: skip
+          "K": 3, "L": 10, "M": 3, "N": 5, "O": 6, "P": 7, "Q": 17}  # fmt: skip
 """How many attacks each group of the catalogue has, numbered from 01."""
 
 

@@ -12,17 +12,14 @@ from functools import partial
 from typing import TypeVar
 
 from tlslab.attack import Attack
-from tlslab.lab.adversaries import Interceptor, LogReader, Sniffer, file_name
+from tlslab.lab.adversaries import Interceptor, LogReader, Sniffer
 from tlslab.lab.client import Client
 from tlslab.lab.early_data import Replayer
 from tlslab.lab.key_holders import KeyLogReader, QuantumComputer, ServerKeyThief, SessionThief
-from tlslab.lab.object_store import Store
 from tlslab.lab.on_path import Tamperer
 from tlslab.lab.onlookers import Onlooker, Subject
 from tlslab.lab.parties import Party, Service
 from tlslab.lab.stage import Stage
-from tlslab.lab.thieves import DiskThief, Insider
-from tlslab.lab.trace_eraser import TraceEraser
 from tlslab.pki import Authority, Credential
 from tlslab.pki.faults import FaultyServer
 from tlslab.tls import ClientPolicy, ServerPolicy, Version
@@ -100,36 +97,6 @@ class Antagonists(Stage):
         self.adversaries.append(tamperer)
         return tamperer
 
-    def disk_thief(
-        self,
-        store: Store,
-        *,
-        key_file: bool = False,
-        kms_disk: bool = False,
-        name: str | None = None,
-    ) -> DiskThief:
-        """A thief of the store's disk, and of its key file and of the KMS's disk if so."""
-        default = "disk thief" if not key_file else "thief of disk and key"
-        name = name or ("thief of all" if key_file and kms_disk else default)
-        early = self.folder / f"{file_name(name)}-early"
-        thief = DiskThief(name, store, early, key_file=key_file, kms_disk=kms_disk)
-        self.adversaries.append(thief)
-        return thief
-
-    def insider(self, store: Store, name: str = "insider", *, user: str = "bob") -> Insider:
-        """A user of the store, who may read every object through its front door."""
-        insider = Insider(name, store, self._user_of(store, user, name))
-        self.adversaries.append(insider)
-        return insider
-
-    def trace_eraser(
-        self, store: Store, name: str = "insider", *, user: str = "bob"
-    ) -> TraceEraser:
-        """A user of the store, who removes from logs and trail what he was seen doing."""
-        eraser = TraceEraser(name, store, self._user_of(store, user, name), self._services)
-        self.adversaries.append(eraser)
-        return eraser
-
     def log_reader(self, name: str = "log reader") -> LogReader:
         """Somebody who reads the access logs of every service."""
         reader = LogReader(name, self._services)
@@ -170,11 +137,6 @@ class Antagonists(Stage):
         self.network.tap(sniffer.tap, between=pair)
         self.adversaries.append(sniffer)
         return sniffer
-
-    def _user_of(self, store: Store, user: str, name: str) -> Client:
-        """A careful client that signs as a user of the store."""
-        policy = ClientPolicy(trust=self.ca.trust)
-        return Client(policy=policy, user=store.user(user), **self._basics(name))
 
     def _services(self) -> list[Service]:
         return [party for party in self.parties if isinstance(party, Service)]

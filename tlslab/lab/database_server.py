@@ -1,4 +1,4 @@
-"""A web server that keeps what it is told in an embedded database, and a thief of its disk.
+"""A web server that keeps what it is told in an embedded database.
 
 The database is SQLite in plain files, or SQLCipher under a key that a KMS wrapped
 (`tlslab.volume.embedded_database`). The KMS is a store's, in another house: its keys are not on
@@ -7,7 +7,6 @@ this disk.
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,7 @@ from typing import Any
 import trio
 
 from tlslab.http import Request, Response
-from tlslab.iam import Caller
-from tlslab.lab.adversaries import Adversary
-from tlslab.lab.object_store import INSIDE, Store
+from tlslab.lab.object_store import Store
 from tlslab.lab.services import Server
 from tlslab.volume.embedded_database import FILE, create_database, open_database
 
@@ -58,26 +55,9 @@ async def open_plain(disk: Path) -> Any:
 async def open_encrypted(disk: Path, store: Store) -> Any:
     """A connection to a fresh database under a new key of the store's KMS, for alice."""
     key = await store.kms_key("database")
-    alice = store.user("alice")
-    caller = Caller(alice.principal, alice.id, INSIDE, "tlslab", secure=True)
+    caller = store.caller("alice")
     kms, region = store.backend.kms, store.settings.regions[0]
     await create_database(kms, caller, disk, region=region, key_id=key.arn)
     connection = await open_database(kms, caller, disk)
     connection.execute(_TABLE)
     return connection
-
-
-class DatabaseThief(Adversary):
-    """Carries a database server's disk away: database, write-ahead log, whatever lies there."""
-
-    kind = "thief"
-
-    def __init__(self, name: str, server: DatabaseServer) -> None:
-        super().__init__(name, f"has stolen the disk of {server.name}")
-        self._server = server
-
-    async def take(self, folder: Path) -> list[Path]:
-        """Copy every file."""
-        loot = folder / "disk"
-        shutil.copytree(self._server.disk, loot)
-        return [path for path in sorted(loot.rglob("*")) if path.is_file()]

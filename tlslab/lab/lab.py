@@ -1,9 +1,9 @@
 """The lab: parties and adversaries put on a network, for one run.
 
 A `Lab` makes things and lets them meet. How it makes them is in its parts (`main_cast`,
-`supporting_cast`, `antagonists`, on a `stage`), what they do is theirs (`parties`, `adversaries`),
-what is expected is `expect`, what it means is `verdict`. It opens with `open_lab`, which owns the
-nursery in which every server runs and collects the evidence at the end.
+`storage_cast`, `supporting_cast`, `antagonists`, on a `stage`), what they do is theirs (`parties`,
+`adversaries`), what is expected is `expect`, what it means is `verdict`. It opens with `open_lab`,
+which owns the nursery in which every server runs and collects the evidence at the end.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tlslab.lab.evidence import Check, PartyRecord
 from tlslab.lab.expect import Expectation, Later
 from tlslab.lab.main_cast import MainCast
 from tlslab.lab.parties import Party
+from tlslab.lab.storage_cast import StorageCast
 from tlslab.lab.supporting_cast import SupportingCast
 from tlslab.net import LoopbackNetwork, Network
 from tlslab.pki import Authority
@@ -33,7 +34,7 @@ ALONG_THE_PATH = ("client", "proxy", "server", "store", "ca")
 
 
 @dataclass(eq=False, repr=False)
-class Lab(MainCast, Antagonists, SupportingCast):
+class Lab(MainCast, Antagonists, StorageCast, SupportingCast):
     """One lab, for one run. Made by `open_lab`; scripts get it as their argument.
 
     Its attributes, such as `ca` and `folder`, are explained at `Stage`.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import re
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,14 +34,23 @@ async def opened_with_its_keys(loot: StateFolder, files: Iterable[Path]) -> list
     """Every object that opens with what is in `loot`, which holds a root of trust.
 
     Without a copy of the KMS's disk, the KMS is another one, without keys. `files` are looked
-    through for keys.
+    through for keys. The loot stays as it is: it is a copy of it that is opened.
     """
+    workshop = StateFolder(loot.path.with_name(f"{loot.path.name}-opened"))
+    shutil.copytree(loot.path, workshop.path)
+    try:
+        keys = dict.fromkeys(key for path in files for key in keys_within(path.read_bytes()))
+        return await _opened(workshop, keys)
+    finally:
+        shutil.rmtree(workshop.path)
+
+
+async def _opened(loot: StateFolder, keys: dict[bytes, None]) -> list[bytes]:
     root = await loot.open_root_of_trust()
     identities = Identities.generate()
     owner = identities.root(ACCOUNT)
     assert owner is not None
     caller = Caller(owner.principal, owner.id, "127.0.0.1", "tlslab", secure=True)
-    keys = dict.fromkeys(key for path in files for key in keys_within(path.read_bytes()))
     async with open_backend(loot.settings(root, identities), create=True) as backend:
         burglary = _Burglary(backend, caller, keys)
         while await burglary.goes_on():

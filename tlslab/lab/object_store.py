@@ -7,6 +7,8 @@ no key of the KMS.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import secrets
 from collections.abc import AsyncIterator, Mapping
@@ -20,7 +22,8 @@ from urllib.parse import quote
 import trio
 from trio.testing import memory_stream_pair
 
-from tlslab.endpoint import Backend, Settings, StateFolder, open_backend
+from tlslab.audit import Attribute, Query
+from tlslab.endpoint import REGIONS, Backend, Settings, StateFolder, open_backend
 from tlslab.errors import ScenarioError
 from tlslab.http import Headers, HTTPClient
 from tlslab.iam import AccessKey, Caller, Hop
@@ -31,6 +34,9 @@ from tlslab.lab.s3_client import signed
 from tlslab.lab.url import URL
 from tlslab.net import Connection
 from tlslab.store.model import DefaultEncryption
+
+_REWRAP = """<ObjectEncryption xmlns="http://s3.amazonaws.com/doc/2006-03-01/">\
+<SSE-KMS><KMSKeyArn>{arn}</KMSKeyArn></SSE-KMS></ObjectEncryption>"""
 
 INSIDE = "127.0.0.1"
 """Where requests come from that are made in the store's own building."""
@@ -55,6 +61,11 @@ class LabKey:
     _store: Store = field(repr=False)
 
     @property
+    def region(self) -> str:
+        """The region in which it is."""
+        return self.arn.split(":")[3]
+
+    @property
     def headers(self) -> Headers:
         """What an upload says to be encrypted with it (SSE-KMS)."""
         return [
@@ -62,21 +73,25 @@ class LabKey:
             (b"x-amz-server-side-encryption-aws-kms-key-id", self.arn.encode()),
         ]
 
+    async def invoke(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """An operation of the KMS in the key's region, asked for by alice. Raises KMSError."""
+        return await self._store.invoke(operation, region=self.region, **parameters)
+
     async def disable(self) -> None:
         """Disable it: nothing is decrypted with it until it is enabled again."""
-        await self._store.invoke("DisableKey", KeyId=self.arn)
+        await self.invoke("DisableKey", KeyId=self.arn)
 
     async def enable(self) -> None:
         """Enable it again."""
-        await self._store.invoke("EnableKey", KeyId=self.arn)
+        await self.invoke("EnableKey", KeyId=self.arn)
 
     async def rotate(self) -> None:
         """Give it new material, which encrypts from now on; the old one decrypts what is old."""
-        await self._store.invoke("RotateKeyOnDemand", KeyId=self.arn)
+        await self.invoke("RotateKeyOnDemand", KeyId=self.arn)
 
     async def schedule_deletion(self, days: int = 7) -> None:
         """Have it deleted in so many days; from now on it serves nobody."""
-        await self._store.invoke("ScheduleKeyDeletion", KeyId=self.arn, PendingWindowInDays=days)
+        await self.invoke("ScheduleKeyDeletion", KeyId=self.arn, PendingWindowInDays=days)
 
 
 @dataclass(kw_only=True)
@@ -139,26 +154,62 @@ class Store(Service):
             default = DefaultEncryption("aws:kms", encryption.arn, bucket_key=bucket_key)
             await self.backend.store.configure_bucket(name, encryption=default)
 
-    async def kms_key(self, alias: str, *, policy: Mapping[str, Any] | None = None) -> LabKey:
+    async def set_policy(self, bucket: str, policy: Mapping[str, Any]) -> None:
+        """Have alice give a bucket a policy."""
+        await self._as_alice(f"/{bucket}?policy", json.dumps(policy).encode())
+
+    async def rotate_root_key(self) -> None:
+        """Have new objects encrypted under a new root key (SSE-S3), and old data keys as well."""
+        await self.backend.store.rotate_root_key()
+        await self.backend.store.rewrap()
+
+    async def rewrap(self, path: str, key: LabKey) -> None:
+        """Have alice wrap an object's data key anew, under a key as it is now."""
+        await self._as_alice(f"{path}?encryption", _REWRAP.format(arn=key.arn).encode())
+
+    async def _as_alice(self, path: str, document: bytes) -> None:
+        answer = await self.at_the_front_door("PUT", path, self.user("alice"), document)
+        if answer.status >= 300:
+            raise ScenarioError(f"{self.name} answered {answer.status}: {answer.body.decode()}")
+
+    async def kms_key(
+        self, alias: str, *, policy: Mapping[str, Any] | None = None, region: str = REGIONS[0]
+    ) -> LabKey:
         """A fresh key of its KMS; its `policy` leaves it to the account's: to alice, not to bob."""
         wanted = {} if policy is None else {"Policy": json.dumps(policy)}
-        created = await self.invoke("CreateKey", **wanted)
+        created = await self.invoke("CreateKey", region=region, **wanted)
         key = LabKey(created["KeyMetadata"]["Arn"], self)
-        await self.invoke("CreateAlias", AliasName=f"alias/{alias}", TargetKeyId=key.arn)
+        await key.invoke("CreateAlias", AliasName=f"alias/{alias}", TargetKeyId=key.arn)
         return key
 
-    async def invoke(
-        self, operation: str, *, by: str = "alice", **parameters: Any
-    ) -> dict[str, Any]:
-        """An operation of the KMS, asked for by one of its users. Raises KMSError."""
-        key = self.user(by)
-        caller = Caller(key.principal, key.id, INSIDE, "tlslab", secure=True)
+    async def invoke(self, operation: str, *, region: str, **parameters: Any) -> dict[str, Any]:
+        """An operation of the KMS, asked for by alice. Raises KMSError."""
         return await self.backend.kms.invoke(
-            caller, operation, parameters, region=self.settings.regions[0]
+            self.caller("alice"), operation, parameters, region=region
         )
 
+    def caller(self, name: str) -> Caller:
+        """One of its users, asking from inside the store's building."""
+        key = self.user(name)
+        return Caller(key.principal, key.id, INSIDE, "tlslab", secure=True)
+
+    async def who_decrypted(self, path: str) -> list[str]:
+        """Who had an object's data key decrypted, by name, as the audit trail has it."""
+        arn = f"arn:aws:s3:::{path.removeprefix('/')}"
+        decryptions = Query(attribute=Attribute.EVENT_NAME, value="Decrypt")
+        found = await self.backend.trail.lookup(decryptions)
+        records = [json.loads(one.record) for one in found.found]
+        return [
+            record["userIdentity"]["userName"]
+            for record in records
+            if record["requestParameters"]["encryptionContext"].get("aws:s3:arn") == arn
+        ]
+
     async def days_later(self, days: int) -> None:
-        """Let time pass, and have the KMS do what is due by then."""
+        """Let time pass, and have the KMS do what is due by then.
+
+        Clients' clocks stay behind, so that it takes none of their signatures any more.
+        """
         self.clock.ahead += timedelta(days=days)
         await self.backend.kms.sweep()
 
@@ -189,15 +240,23 @@ class Store(Service):
                 after = page.next
         return found
 
-    async def at_the_front_door(self, method: str, path: str, key: AccessKey) -> Answer:
+    async def at_the_front_door(
+        self, method: str, path: str, key: AccessKey, body: bytes = b""
+    ) -> Answer:
         """The answer to a signed request, through the same face that serves the network."""
         url = URL.parse(f"https://{self.name}{path}")
         ours, theirs = memory_stream_pair()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._door.serve, theirs, Hop(secure=True, source_ip=INSIDE))
             http = HTTPClient(ours, host=url.authority)
-            fields = signed(key, method, url, now=self.clock())
-            response = await http.request(method, url.target, headers=fields)
-            body = await response.read()
+            checked = [
+                (
+                    b"content-md5",
+                    base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()),
+                )
+            ]
+            fields = signed(key, method, url, checked if body else [], body, now=self.clock())
+            response = await http.request(method, url.target, headers=fields, body=body or None)
+            content = await response.read()
             await http.aclose()
-        return Answer(response.status, list(response.headers), body)
+        return Answer(response.status, list(response.headers), content)

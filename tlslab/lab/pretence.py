@@ -20,7 +20,7 @@ from tlslab.iam import Hop
 from tlslab.lab.client import Client
 from tlslab.lab.url import URL
 from tlslab.net import Connection
-from tlslab.net.forwarded import Forwarded, Gate, NotForwarded, announce
+from tlslab.net.forwarded import Forwarded, Gate, announce
 
 Claim: TypeAlias = Literal["X-Forwarded-Proto", "PROXY header"]
 """A statement that a connection came over TLS: a field of every request, or the first bytes."""

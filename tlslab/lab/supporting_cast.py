@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
@@ -17,16 +16,9 @@ from tlslab.capture import Canary
 from tlslab.lab.binding import Binding, TokenClient, TokenServer
 from tlslab.lab.browser import Browser
 from tlslab.lab.client import Client
-from tlslab.lab.database_server import (
-    DatabaseServer,
-    DatabaseThief,
-    open_encrypted,
-    open_plain,
-)
 from tlslab.lab.explicit_proxy import PROXY_PORT, CheatingProxy, ProxiedClient
 from tlslab.lab.hsts import HSTSStore
 from tlslab.lab.identity import IdentifiedBy, IdentifyingEdge, Impostor, OwnersServer
-from tlslab.lab.kms_client import KMSClient
 from tlslab.lab.mail import (
     IMPLICIT_TLS_PORT,
     RELAY_PORT,
@@ -35,9 +27,7 @@ from tlslab.lab.mail import (
     MailServer,
     MailTLS,
 )
-from tlslab.lab.object_store import Store
 from tlslab.lab.parties import Party, Service
-from tlslab.lab.pretence import Claim, ClaimingClient
 from tlslab.lab.stage import ClientCertificate, Stage
 from tlslab.lab.stripper import Stripper
 from tlslab.lab.website import OverHTTP, Website
@@ -271,46 +261,3 @@ class SupportingCast(Stage):
         )
         await self.start(server)
         return server
-
-    # -- stores ----------------------------------------------------------------------------------
-
-    def kms_client(self, client: Client, at: Service, key: LabKey) -> KMSClient:
-        """The `client` as one of a store's KMS, reached `at` a service, for one of its keys."""
-        return KMSClient(client, at.url(), key.arn)
-
-    def claiming_client(
-        self, claim: Claim, user: AccessKey, name: str = "client"
-    ) -> ClaimingClient:
-        """A client of a store that claims its plain connections to be TLS; see `pretence`."""
-        policy = ClientPolicy(trust=self.ca.trust)
-        return self._join(
-            ClaimingClient(policy=policy, user=user, claim=claim, **self._basics(name))
-        )
-
-    # -- databases -------------------------------------------------------------------------------
-
-    async def database_server(self, name: str, *, key_from: Store | None = None) -> DatabaseServer:
-        """A web server that keeps what it is sent in a database on a disk of its own.
-
-        The database is encrypted under a key of the KMS of `key_from`, or is plain SQLite.
-        """
-        disk = self.folder / name
-        opened = open_plain(disk) if key_from is None else open_encrypted(disk, key_from)
-        connection = self._kept_open.enter_context(closing(await opened))
-        server = DatabaseServer(
-            policy=self.server_policy(name),
-            port=443,
-            disk=disk,
-            connection=connection,
-            **self._basics(name),
-        )
-        await self.start(server)
-        return server
-
-    def database_thief(
-        self, server: DatabaseServer, name: str = "thief of the database"
-    ) -> DatabaseThief:
-        """A thief of a database server's disk."""
-        thief = DatabaseThief(name, server)
-        self.adversaries.append(thief)
-        return thief

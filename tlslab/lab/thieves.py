@@ -10,11 +10,13 @@ import contextlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 from tlslab.clientside import decrypt
 from tlslab.clientside.keyrings import SUITE_IN_CONTEXT
 from tlslab.clientside.metadata import decode_metadata
 from tlslab.endpoint import StateFolder
+from tlslab.iam import AccessKey
 from tlslab.kms import KMSError
 from tlslab.lab.adversaries import Adversary, written
 from tlslab.lab.client import Answer, Client
@@ -77,6 +79,34 @@ class DiskThief(Adversary):
             _copy(there, here)
 
 
+class HasDisk(Protocol):
+    """A server with a disk."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def disk(self) -> Path:
+        """The folder that its disk is."""
+
+
+class ServerDiskThief(Adversary):
+    """Carries a server's disk away, with whatever lies there."""
+
+    kind = "thief"
+
+    def __init__(self, name: str, server: HasDisk) -> None:
+        super().__init__(name, f"has stolen the disk of {server.name}")
+        self._server = server
+
+    async def take(self, folder: Path) -> list[Path]:
+        """Copy every file."""
+        loot = folder / "disk"
+        _copy(self._server.disk, loot)
+        return [path for path in sorted(loot.rglob("*")) if path.is_file()]
+
+
 class Insider(Adversary):
     """May read every bucket through the store's front door, as many employees may.
 
@@ -87,11 +117,12 @@ class Insider(Adversary):
     kind = "insider"
 
     def __init__(self, name: str, store: Store, client: Client) -> None:
-        super().__init__(name, "may read the bucket, but was given no key")
-        assert client.user is not None, "the store answers nobody else"
+        super().__init__(
+            name, f"may read every bucket, as the store's {_user_of(client).principal.name}"
+        )
         self._store = store
         self._client = client
-        self._user = client.user
+        self._user = _user_of(client)
         self._decrypted: list[bytes] = []
 
     async def get(self, url: str) -> Answer:
@@ -133,6 +164,11 @@ class Insider(Adversary):
             for kind, found in kept.items()
             for number, data in enumerate(found, 1)
         ]
+
+
+def _user_of(client: Client) -> AccessKey:
+    assert client.user is not None, "the store answers nobody else"
+    return client.user
 
 
 def _copy(there: Path, here: Path) -> None:

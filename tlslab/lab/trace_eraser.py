@@ -70,6 +70,10 @@ class TraceEraser(Insider):
         lines = [line for service in self._services() for line in service.access_log]
         async with self._store.reopened() as store:
             verification = await store.backend.trail.verify()
+        if verification.finding is not None:
+            fault, number = verification.finding.fault.value, verification.finding.number
+            note = f"the audit trail does not verify: {fault}, record {number}"
+            self._client.journal.message(self._store.name, self._store.name, note, "note")
         known = self._records() or any(map(self._traces, lines))
         if self._read and not known and verification.intact:
             record.achievements.append(
