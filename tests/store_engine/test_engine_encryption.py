@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from sqlalchemy import func, select, update
 from tests.store_engine.conftest import REGION, caller
 from tlslab.errors import IntegrityError
 from tlslab.store import tables
+from tlslab.store.keyring import REFRESH, ROTATE_AFTER
 from tlslab.store.model import (
     SSEC,
     SSEKMS,
@@ -368,3 +370,27 @@ async def test_the_plain_twin_is_fooled(plain: World, root: Caller) -> None:
     (blob,) = (plain.directory / "blobs").iterdir()
     blob.write_bytes(bytes(len(BODY)))
     assert await read(store, root) == bytes(len(BODY))
+
+
+async def test_the_root_key_rotates_by_itself_once_it_is_old(
+    store: ObjectStore, world: World, root: Caller
+) -> None:
+    other = world.store()
+
+    async def versions() -> list[str]:
+        order = tables.root_keys.c.number
+        wanted = select(tables.root_keys.c.id).order_by(order)
+        return [row.id for row in await world.database.read(lambda c: c.execute(wanted).all())]
+
+    await store.put(root, "letters", "old", BODY)
+    await other.put(root, "letters", "old too", BODY)
+    first = await versions()
+    world.now += ROTATE_AFTER - timedelta(seconds=1)
+    await store.put(root, "letters", "still", BODY)
+    assert await versions() == first
+    world.now += REFRESH
+    await store.put(root, "letters", "new", BODY)
+    await other.put(root, "letters", "new too", BODY)  # which makes no third
+    assert (await versions())[:-1] == first
+    for key in ("old", "old too", "still", "new", "new too"):
+        assert await read(store, root, key) == await read(other, root, key) == BODY
