@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,12 +14,14 @@ import trio
 from sqlalchemy import (
     Column,
     Connection,
+    Index,
     Integer,
     MetaData,
     Table,
     Text,
     func,
     insert,
+    inspect,
     select,
     text,
 )
@@ -254,6 +257,57 @@ async def test_a_read_cannot_write(database: Database) -> None:
     assert await database.read(all_of) == []
 
 
+async def test_a_glance_sees_what_was_committed_last_and_one_state(database: Database) -> None:
+    assert await database.glance(all_of) == []
+    await database.write(lambda connection: add("one", connection))
+    assert await database.glance(all_of) == ["one"]
+
+    def fail(connection: Connection) -> None:
+        all_of(connection)
+        raise UsageError("no")
+
+    with pytest.raises(UsageError):
+        await database.glance(fail)
+    await database.write(lambda connection: add("two", connection))
+    assert await database.glance(all_of) == ["one", "two"]  # its view ended with it
+
+
+async def test_a_glance_does_not_see_a_write_under_way(database: Database) -> None:
+    begun, seen = threading.Event(), threading.Event()
+
+    def work(connection: Connection) -> None:
+        add("one", connection)
+        begun.set()
+        seen.wait(10)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(database.write, work)
+        await trio.to_thread.run_sync(begun.wait)
+        try:
+            assert await database.glance(all_of) == []  # nor does it wait for it
+        finally:
+            seen.set()
+    assert await database.glance(all_of) == ["one"]
+
+
+async def test_a_glance_cannot_write(database: Database) -> None:
+    with pytest.raises(DatabaseUnavailable):
+        await database.glance(lambda connection: add("one", connection))
+    assert await database.glance(all_of) == []
+
+
+async def test_one_look_finds_the_tables_that_are_missing(database_url: str) -> None:
+    more = MetaData()
+    Table("more_notes", more, Column("id", Integer, primary_key=True), Index("by_id", "id"))
+    for tables in ((metadata,), (metadata, more), (more, metadata)):
+        database = Database(database_url, *tables)
+        try:
+            names = await database.read(lambda link: inspect(link).get_table_names())
+            assert set(names) == {name for one in tables for name in one.tables}
+        finally:
+            database.close()
+
+
 async def test_the_error_of_a_driver_shows_no_value(database: Database) -> None:
     await database.write(lambda connection: add("secret", connection))
     with pytest.raises(DatabaseUnavailable) as caught:
@@ -328,7 +382,7 @@ def test_the_file_is_for_its_owner_alone_and_durable(tmp_path: Path) -> None:
         assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
         for path in (tmp_path / "state").iterdir():
             assert path.stat().st_mode & 0o777 == 0o600
-        with database._engine.connect() as connection:
+        with database._writing.connect() as connection:
             assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
             assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
     finally:

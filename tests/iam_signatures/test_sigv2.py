@@ -189,6 +189,14 @@ def test_a_date_is_needed(check: Check, by_botocore: Signed, date: bytes) -> Non
     assert refused(check, Request("GET", good.target, headers, good.body)).code == "AccessDenied"
 
 
+def test_an_empty_x_amz_date_is_no_date(check: Check, by_botocore: Signed) -> None:
+    """It stands in for Date, which is not signed then."""
+    good = by_botocore("GET", "/b/k")
+    check(good)
+    headers = [*good.headers, (b"x-amz-date", b"")]
+    assert refused(check, Request("GET", good.target, headers, good.body)).code == "AccessDenied"
+
+
 def test_x_amz_date_stands_in_for_date(
     check: Check, key: AccessKey, make_request: Make, now: datetime
 ) -> None:

@@ -206,6 +206,9 @@ def test_attributes_are_kept_without_the_framing_of_the_transfer() -> None:
     assert (found.content_encoding, found.content_type) == ("gzip", "binary/octet-stream")
     assert (found.metadata, found.expires) == ({"a": "1"}, "soon")
     assert attributes.read_attributes({"content-encoding": "aws-chunked"}).content_encoding is None
+    for sent in ("deflate, gzip", "deflate, gzip,aws-chunked", "aws-chunked, deflate, gzip"):
+        found = attributes.read_attributes({"content-encoding": sent})
+        assert found.content_encoding == "deflate, gzip"
 
 
 def test_metadata_has_a_limit_and_other_characters_travel_encoded() -> None:

@@ -150,11 +150,11 @@ async def test_a_page_costs_what_it_shows(store: ObjectStore, world: World, obje
         nonlocal queries
         queries += "store_objects" in statement
 
-    event.listen(world.database._engine, "after_cursor_execute", watch)
+    event.listen(world.database._reading, "after_cursor_execute", watch)
     try:
         page = await store.list_objects("letters", delimiter="/")
     finally:
-        event.remove(world.database._engine, "after_cursor_execute", watch)
+        event.remove(world.database._reading, "after_cursor_execute", watch)
     assert page.prefixes == ("f0/", "f1/", "f2/")
     assert queries <= len(page.prefixes) + 1
 

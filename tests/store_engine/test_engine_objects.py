@@ -328,15 +328,34 @@ async def test_versions_of_one_moment_keep_their_order(store: ObjectStore, root:
     assert await read(store, root, "k") == b"4"
 
 
+async def test_only_one_region_takes_a_bucket_twice(store: ObjectStore) -> None:
+    made = await store.create_bucket("twice", owner="111122223333", region="us-east-1")
+    kept = await store.configure_bucket("twice", versioning="Enabled")
+    again = await store.create_bucket("twice", owner="111122223333", region="us-east-1")
+    assert (again, again.created) == (kept, made.created)
+    for owner, region, code in (
+        ("111122223333", "eu-west-2", "BucketAlreadyOwnedByYou"),
+        ("444455556666", "us-east-1", "BucketAlreadyExists"),
+    ):
+        error = await refused(store.create_bucket("twice", owner=owner, region=region))
+        assert (error.code, error.status) == (code, 409)
+    await store.create_bucket("there", owner="111122223333", region="eu-west-2")
+    error = await refused(store.create_bucket("there", owner="111122223333", region="us-east-1"))
+    assert error.code == "BucketAlreadyOwnedByYou"
+
+
 async def test_buckets(store: ObjectStore, world: World, root: Caller) -> None:
     assert (
         await refused(store.create_bucket("letters", owner="111122223333", region="x"))
     ).code == "BucketAlreadyOwnedByYou"
     other = await refused(store.create_bucket("letters", owner="444455556666", region="x"))
     assert (other.code, other.status) == ("BucketAlreadyExists", 409)
-    for name in ("ab", "Letters", "a..b", "-ab", "a" * 64):
+    for name in ("ab", "Letters", "a..b", "a.-b", "-ab", "a" * 64, "192.168.5.123"):
         error = await refused(store.create_bucket(name, owner="444455556666", region="x"))
         assert error.code == "InvalidBucketName"
+    for name in ("abc", "a--b", "a.b", "a" * 63, "192.168.5.1234a"):
+        await store.create_bucket(name, owner="444455556666", region="x")
+        await store.delete_bucket(name)
     await store.create_bucket("archive", owner="111122223333", region="eu-west-2")
     assert [one.name for one in await store.buckets("111122223333")] == ["archive", "letters"]
     assert await store.buckets("444455556666") == []

@@ -15,7 +15,10 @@ Headers: TypeAlias = list[tuple[bytes, bytes]]
 def header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
     """The value of the first field called `name` (in any case), or None."""
     wanted = name.lower()
-    return next((value for field, value in headers if field.lower() == wanted), None)
+    for field, value in headers:
+        if field.lower() == wanted:
+            return value
+    return None
 
 
 def header_tokens(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:

@@ -13,6 +13,10 @@ READ_BYTES = 64 * 1024
 WRITE_BYTES = 256 * 1024
 """The largest single write, so that a slow reader is judged by progress, not by the whole body."""
 
+TOGETHER_BYTES = 64 * 1024
+"""The first part of a streamed body up to which it is sent in one write with the head; beyond,
+copying it behind the head costs more than a write of its own."""
+
 BUFFERED_BODY_BYTES = 1024 * 1024
 """What `read()` buffers unless told otherwise: forms and JSON fit, objects must be streamed."""
 

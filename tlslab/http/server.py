@@ -20,7 +20,7 @@ import trio
 from tlslab.http.body import WireBody
 from tlslab.http.errors import ExchangeError, ExchangeTimeout, Fault
 from tlslab.http.headers import header, header_tokens
-from tlslab.http.limits import DRAIN_BYTES, Limits
+from tlslab.http.limits import DRAIN_BYTES, TOGETHER_BYTES, Limits
 from tlslab.http.messages import (
     ExchangeLog,
     Handler,
@@ -215,7 +215,12 @@ class _Exchange:
     async def _stream(self, response: Response, body: AsyncIterable[bytes]) -> None:
         async with iterating(body) as parts:
             part = await anext(parts, None)
-            await self._send_head(response)
+            if part is None or len(part) > TOGETHER_BYTES:
+                await self._send_head(response)
+            else:
+                await self._send_head(response, h11.Data(data=part))
+                self._bytes_out += len(part)
+                part = await anext(parts, None)
             while part is not None:
                 await self._wire.send(h11.Data(data=part))
                 self._bytes_out += len(part)

@@ -120,7 +120,7 @@ def refuse_ecdsa(algorithm: str) -> None:
 
 def request_time(fields: Mapping[str, bytes]) -> tuple[datetime, str]:
     """When a request says it was signed, also in the format that is signed."""
-    text = (fields.get("x-amz-date") or fields.get("date") or b"").decode("latin-1")
+    text = fields.get("x-amz-date", fields.get("date", b"")).decode("latin-1")
     moment = parse_time(text)
     if moment is not None:
         return moment, text

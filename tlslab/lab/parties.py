@@ -7,6 +7,7 @@ so on the network, on the disk or in the logs. Which parties there are, `client`
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import MutableSequence
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,9 @@ from tlslab.tls import (
     TLSStream,
     TruncationError,
 )
+
+_CUSTOMER_KEY = re.compile(r"(?<=server-side-encryption-customer-key=)[^&]*", re.IGNORECASE)
+"""A key that came in a URL (SSE-C, presigned as boto3 does it with Signature Version 2)."""
 
 
 @dataclass(kw_only=True)
@@ -166,5 +170,5 @@ class Service(Party):
     def log(self, exchange: ExchangeLog) -> None:
         """Write a line of the access log (the common log format's fields that matter here)."""
         stamp = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime())
-        request = f"{exchange.method} {exchange.target} HTTP/1.1"
+        request = f"{exchange.method} {_CUSTOMER_KEY.sub('...', exchange.target)} HTTP/1.1"
         self.access_log.append(f'{self.name} [{stamp}] "{request}" {exchange.status}')

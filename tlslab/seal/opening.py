@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, insert, inspect, literal, select, table, update
+from sqlalchemy import Connection, exists, insert, inspect, literal, select, table, update
 
 from tlslab.database import Database
 from tlslab.envelope import KEY_BYTES, new_key
@@ -137,17 +137,17 @@ def _load(connection: Connection) -> _Row | None:
 
 def _check_empty(connection: Connection) -> None:
     """Raise UsageError if anything is kept in the database, in whichever table."""
-    for name in inspect(connection).get_table_names():
-        if name != tables.seal.name and _has_rows(connection, name):
+    names = [each for each in inspect(connection).get_table_names() if each != tables.seal.name]
+    if not names:
+        return
+    some = (exists(select(literal(1)).select_from(table(name))).label(name) for name in names)
+    found = connection.execute(select(*some)).one()
+    for name, used in zip(names, found, strict=True):
+        if used:
             raise UsageError(
                 f"the database has no seal, but something is kept in it (table {name})",
                 hint="restore it together with its seal, or name a new and empty database",
             )
-
-
-def _has_rows(connection: Connection, name: str) -> bool:
-    some = select(literal(1)).select_from(table(name)).limit(1)
-    return connection.execute(some).first() is not None
 
 
 def _context(database: str) -> dict[str, str]:

@@ -77,6 +77,9 @@ class PassphraseFile:
 
     path: Path
     passphrase: bytes = field(repr=False)
+    _opened: dict[bytes, bytes] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )  # by the file's bytes; in memory as long as the master keys are that it opens
 
     @property
     def kind(self) -> str:
@@ -92,9 +95,12 @@ class PassphraseFile:
         Raises UsageError if the path exists (it is never overwritten) or the passphrase is empty,
         OSError if the disk fails.
         """
-        data = await _in_thread(_seal_file, new_key(), passphrase, cost or Cost())
+        key = new_key()
+        data = await _in_thread(_seal_file, key, passphrase, cost or Cost())
         create_private_file(path, _FILE, data)
-        return cls(path, passphrase)
+        created = cls(path, passphrase)
+        created._opened[data] = key
+        return created
 
     async def change_passphrase(
         self, passphrase: bytes, cost: Cost | None = None
@@ -128,7 +134,9 @@ class PassphraseFile:
     async def _key(self) -> bytes:
         data = read_private_file(self.path, _FILE)
         try:
-            return await _in_thread(_open_file, data, self.passphrase)
+            if data not in self._opened:  # stretched once, though a start asks several times
+                self._opened[data] = await _in_thread(_open_file, data, self.passphrase)
+            return self._opened[data]
         except IntegrityError:
             raise UsageError(
                 f"the passphrase does not open {self.path}",

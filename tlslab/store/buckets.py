@@ -17,12 +17,16 @@ from tlslab.store.rows import remove_parts
 from tlslab.store.tables import buckets, objects, uploads
 from tlslab.store.times import moment
 
+FORGIVING_REGION = "us-east-1"
+"""Here "if you re-create an existing bucket that you already own ... Amazon S3 returns 200 OK" (API
+Reference, CreateBucket); old tools rely on it."""
+
 
 class Buckets(Foundation):
     """Creates, configures and removes buckets."""
 
     async def create_bucket(self, name: str, *, owner: str, region: str) -> Bucket:
-        """A new bucket of an account.
+        """A new bucket of an account; in `FORGIVING_REGION` also one that it has already.
 
         Raises Refused: InvalidBucketName, BucketAlreadyOwnedByYou or BucketAlreadyExists.
         """
@@ -34,21 +38,24 @@ class Buckets(Foundation):
         bucket = Bucket(name, region, owner, moment(self._microseconds()))
         settings = seal_bucket(bucket, self._facts)
 
-        def create(connection: Connection) -> None:
-            taken = select(buckets.c.owner).where(buckets.c.name == name)
-            existing = connection.execute(taken).scalar()
-            if existing is not None:
-                mine = existing == owner
-                code = "BucketAlreadyOwnedByYou" if mine else "BucketAlreadyExists"
-                raise Refused(code, details={"BucketName": name})
-            connection.execute(insert(buckets).values(name=name, owner=owner, settings=settings))
+        def create(connection: Connection) -> Bucket:
+            row = connection.execute(select(buckets).where(buckets.c.name == name)).first()
+            if row is None:
+                values = {"name": name, "owner": owner, "settings": settings}
+                connection.execute(insert(buckets).values(**values))
+                return bucket
+            if row.owner != owner:
+                raise Refused("BucketAlreadyExists", details={"BucketName": name})
+            existing = self._opened(row)
+            if not existing.region == region == FORGIVING_REGION:
+                raise Refused("BucketAlreadyOwnedByYou", details={"BucketName": name})
+            return existing
 
-        await self.database.write(create)
-        return bucket
+        return await self.database.write(create)
 
     async def bucket(self, name: str) -> Bucket:
         """A bucket. Raises Refused (NoSuchBucket) and IntegrityError."""
-        return await self.database.read(lambda connection: self._bucket(connection, name)[1])
+        return await self.database.glance(lambda connection: self._bucket(connection, name)[1])
 
     async def buckets(self, owner: str) -> list[Bucket]:
         """The buckets of an account, by name. Raises IntegrityError."""

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, bindparam, select
 from tlslab.database import Database
 from tlslab.errors import StoreError
 from tlslab.seal import Seal
+from tlslab.store import rows
 from tlslab.store.errors import InvalidName
 from tlslab.store.files import Files
 from tlslab.store.keyring import Keyring
@@ -93,14 +94,21 @@ class Foundation:
 
     def _bucket(self, connection: Connection, name: str) -> tuple[int, Bucket]:
         """A bucket's number and settings. Raises Refused: NoSuchBucket."""
-        try:
-            check_bucket(name)
-            row = connection.execute(_BUCKET, {"name_": name}).first()
-        except InvalidName:
-            row = None
+        row = connection.execute(_BUCKET, {"name_": name}).first() if is_bucket(name) else None
         if row is None:
             raise Refused("NoSuchBucket", details={"BucketName": name})
         return row.id, self._opened(row)
+
+    def _bucket_and_newest(
+        self, connection: Connection, name: str, key: str, *, inline: bool = False
+    ) -> tuple[int, Bucket, Row[Any] | None]:
+        """As `_bucket`, and the newest version of a key, which may be a delete marker."""
+        row = None
+        if is_bucket(name):
+            row = rows.bucket_and_newest(connection, name, key, inline=inline)
+        if row is None:
+            raise Refused("NoSuchBucket", details={"BucketName": name})
+        return row.id, self._opened(row), None if row.rank is None else row
 
     def _opened(self, row: Row[Any]) -> Bucket:
         """A bucket from its row. Raises IntegrityError."""
@@ -118,6 +126,15 @@ class Foundation:
         if gone:
             with trio.CancelScope(shield=True):
                 await self._in_thread(discard)
+
+
+def is_bucket(name: str) -> bool:
+    """Whether there can be a bucket of that name."""
+    try:
+        check_bucket(name)
+    except InvalidName:
+        return False
+    return True
 
 
 def check_key(key: str) -> None:

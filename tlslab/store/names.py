@@ -15,15 +15,21 @@ from tlslab.store.errors import InvalidName
 MAX_KEY_BYTES = 1024
 """In UTF-8; the limit of S3."""
 
-_BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9]|[.-](?![.-]))*[a-z0-9]")
+_LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+_BUCKET = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 
 
 def check_bucket(bucket: str) -> None:
-    """Raise InvalidName unless S3 and DNS would take it: 3 to 63 of a-z, 0-9, single . and -."""
-    if not (3 <= len(bucket) <= 63 and _BUCKET.fullmatch(bucket)):
+    """Raise InvalidName unless S3 and DNS would take it: 3 to 63 of a-z, 0-9, - and single dots.
+
+    An IPv4 address is none ("Bucket naming rules", S3 User Guide).
+    """
+    named = 3 <= len(bucket) <= 63 and _BUCKET.fullmatch(bucket)
+    if not named or _ADDRESS.fullmatch(bucket):
         raise InvalidName(
             "not a bucket name",
-            hint="3 to 63 lower-case letters, digits, dots and hyphens, the latter not in a row",
+            hint="3 to 63 lower-case letters, digits and hyphens, perhaps with dots between them",
         )
 
 

@@ -53,8 +53,11 @@ class Objects(Reading, Bodies):
         tags: Mapping[str, str] | None = None,
         if_match: str | None = None,
         if_none_match: str | None = None,
+        settings: Bucket | None = None,
     ) -> ObjectInfo:
         """Store an object: others see what was there until all of the new one is.
+
+        `settings` are the bucket's, by whoever has just read them to authorise this.
 
         If the body raises, if this is cancelled, or for any error, nothing changes and nothing is
         left behind. Raises Refused: NoSuchBucket, KeyTooLongError, InvalidTag, EntityTooLarge,
@@ -63,7 +66,7 @@ class Objects(Reading, Bodies):
         """
         check_key(key)
         check_tags(tags or {})
-        settings = await self.bucket(bucket)
+        settings = settings or await self.bucket(bucket)
         subject = Subject(settings, key, new_uid(self._microseconds()))
         wanted = self._protection.wanted(settings, encryption)
         keys, envelope = await self._protection.begin(caller, subject, wanted)
@@ -87,7 +90,9 @@ class Objects(Reading, Bodies):
                 blob=piece.blob,
                 inline=piece.inline,
             )
-            condition = partial(check_write, if_match=if_match, if_none_match=if_none_match)
+            condition: Callable[[ObjectRecord | None], None] | None = None  # spares opening it
+            if if_match is not None or if_none_match is not None:
+                condition = partial(check_write, if_match=if_match, if_none_match=if_none_match)
             published, replaced = await self.database.write(
                 lambda connection: self._publish(connection, record, condition)
             )
@@ -104,8 +109,7 @@ class Objects(Reading, Bodies):
 
         Returns it as written, and the blobs that nothing refers to now.
         """
-        number, bucket = self._bucket(connection, record.bucket)
-        before = rows.newest(connection, number, record.key)
+        number, bucket, before = self._bucket_and_newest(connection, record.bucket, record.key)
         if condition is not None:
             there = before is not None and not before.marker
             condition(self._record(before, record.bucket) if there else None)
@@ -132,8 +136,7 @@ class Objects(Reading, Bodies):
         check_key(key)
 
         def delete(connection: Connection) -> tuple[Deleted, list[str]]:
-            number, settings = self._bucket(connection, bucket)
-            newest = rows.newest(connection, number, key)
+            number, settings, newest = self._bucket_and_newest(connection, bucket, key)
             if if_match is not None:
                 there = newest is not None and not newest.marker
                 current = self._record(newest, bucket) if there else None

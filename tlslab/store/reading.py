@@ -66,6 +66,7 @@ class Reading(Buckets):
         while True:  # again only if it was replaced just now, between its row and its blob
             found = await self._find(bucket, key, version_id, inline=True)
             record = found.record
+            self._check_part(record, part)
             keys = await self._protection.unlock(caller, found.subject, record.envelope, unlock)
             info = await self._info(found, unlock, part)
             if record.layout is not None:
@@ -93,6 +94,7 @@ class Reading(Buckets):
     ) -> ObjectInfo:
         """An object's facts; no KMS is asked for them. Raises as `get`."""
         found = await self._find(bucket, key, version_id)
+        self._check_part(found.record, part)
         self._protection.check(found.subject, found.record.envelope, unlock)
         return await self._info(found, unlock, part, with_parts=with_parts)
 
@@ -103,7 +105,7 @@ class Reading(Buckets):
             return self._look_up(connection, bucket, key, version_id, inline=inline)[1]
 
         check_key(key)
-        return await self.database.read(find)
+        return await self.database.glance(find)
 
     def _look_up(
         self,
@@ -115,8 +117,7 @@ class Reading(Buckets):
         inline: bool = False,
     ) -> tuple[int, Found]:
         """A bucket's number and a version in it. Raises Refused as `get`."""
-        number, settings = self._bucket(connection, bucket)
-        newest = rows.newest(connection, number, key, inline=inline)
+        number, settings, newest = self._bucket_and_newest(connection, bucket, key, inline=inline)
         if version_id is None:
             row = newest
         else:
@@ -150,15 +151,14 @@ class Reading(Buckets):
             md5 = customer_key_md5(unlock.key)
         info = record.info(latest=found.latest, customer_key_md5=md5)
         if part is not None:
-            span = (0, record.size) if part == 1 else None
-            if record.layout is not None:
-                span = record.layout.part(part)
-            if span is None:
-                raise Refused("InvalidPartNumber")
-            info = replace(info, part_range=span)
+            info = replace(info, part_range=_span(record, part))
         if record.layout is None or (part is None and not with_parts):
             return info
         return replace(info, parts=await self._parts(record.uid, part))
+
+    def _check_part(self, record: ObjectRecord, part: int | None) -> None:
+        if part is not None and _span(record, part) is None:
+            raise Refused("InvalidPart" if self.compat == "ceph" else "InvalidPartNumber")
 
     async def _parts(self, uid: bytes, number: int | None) -> tuple[PartInfo, ...]:
         columns = [column for column in parts.c if column is not parts.c.inline]
@@ -223,6 +223,13 @@ def missing(key: str, version_id: str | None) -> Refused:
             details={"ArgumentName": "versionId", "ArgumentValue": version_id},
         )
     return Refused("NoSuchVersion", details=details)
+
+
+def _span(record: ObjectRecord, part: int) -> tuple[int, int] | None:
+    """Where a part lies in its object; None if there is none of that number."""
+    if record.layout is not None:
+        return record.layout.part(part)
+    return (0, record.size) if part == 1 else None
 
 
 async def _already_open(source: Source, number: int) -> Source:

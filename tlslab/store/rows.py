@@ -17,6 +17,7 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
+    and_,
     bindparam,
     delete,
     func,
@@ -27,7 +28,7 @@ from sqlalchemy import (
 )
 
 from tlslab.store.model import NULL_VERSION, Versioning
-from tlslab.store.tables import objects, parts
+from tlslab.store.tables import buckets, objects, parts
 
 _c = objects.c
 FACTS: tuple[ColumnElement[Any], ...] = (
@@ -50,7 +51,19 @@ _VERSION_BYTES = 24
 _OF_KEY = (_c.bucket == bindparam("bucket_"), _c.key == bindparam("key_"))
 _ONE = (*_OF_KEY, _c.rank == bindparam("rank_"))
 _NEWEST = select(*FACTS).where(*_OF_KEY).order_by(_c.rank).limit(1)
-_NEWEST_WITH_BYTES = select(*FACTS, _c.inline).where(*_OF_KEY).order_by(_c.rank).limit(1)
+_IN_BUCKET = (
+    select(buckets, *FACTS)
+    .join_from(
+        buckets,
+        objects,
+        and_(_c.bucket == buckets.c.id, _c.key == bindparam("key_")),
+        isouter=True,
+    )
+    .where(buckets.c.name == bindparam("name_"))
+    .order_by(_c.rank)
+    .limit(1)
+)
+_IN_BUCKET_WITH_BYTES = _IN_BUCKET.add_columns(_c.inline)
 _INSERT = insert(objects)
 _SET_CURRENT = update(objects).where(*_ONE).values(current=bindparam("current_"))
 _SET_FACTS = update(objects).where(*_ONE).values(facts=bindparam("facts_"))
@@ -66,12 +79,20 @@ class Place:
     rank: int
 
 
-def newest(
-    connection: Connection, bucket: int, key: str, *, inline: bool = False
-) -> Row[Any] | None:
+def newest(connection: Connection, bucket: int, key: str) -> Row[Any] | None:
     """The newest version of a key, which may be a delete marker."""
-    query: Select[Any] = _NEWEST_WITH_BYTES if inline else _NEWEST
-    return connection.execute(query, {"bucket_": bucket, "key_": key.encode()}).first()
+    return connection.execute(_NEWEST, {"bucket_": bucket, "key_": key.encode()}).first()
+
+
+def bucket_and_newest(
+    connection: Connection, name: str, key: str, *, inline: bool = False
+) -> Row[Any] | None:
+    """A bucket's row and with it that of the newest version of a key, in one statement.
+
+    `rank` is None if there is no version; None if there is no bucket.
+    """
+    query: Select[Any] = _IN_BUCKET_WITH_BYTES if inline else _IN_BUCKET
+    return connection.execute(query, {"name_": name, "key_": key.encode()}).first()
 
 
 def version(

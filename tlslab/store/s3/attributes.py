@@ -87,8 +87,9 @@ def _field_name(name: str) -> str:
 
 def _without_chunking(encoding: str | None) -> str | None:
     """Content-Encoding without `aws-chunked`, which is a matter of the transfer only."""
-    members = [member.strip() for member in (encoding or "").split(",")]
-    return ",".join(m for m in members if m and m.lower() != "aws-chunked") or None
+    members = (encoding or "").split(",")
+    kept = [member for member in members if member.strip().lower() not in {"", "aws-chunked"}]
+    return ",".join(kept).strip() or None
 
 
 def _decoded(value: str) -> str:

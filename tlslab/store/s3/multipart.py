@@ -154,7 +154,7 @@ async def complete_upload(call: Call) -> Response:
         **conditions(call.fields),
     )
     headers: Headers = [*version_header(call, info)]
-    if info.encryption.algorithm != "SSE-C":
+    if info.encryption.algorithm != "SSE-C" or call.setting.compat == "ceph":
         headers += sse.told(info.encryption)
     scheme = "https" if call.secure else "http"
     found: list[Child] = [

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from tlslab.http import Headers, Response
-from tlslab.store.model import SSEKMS, ObjectInfo
+from tlslab.store.model import SSEKMS, Checksum, ObjectInfo
 from tlslab.store.refusals import Refused
 from tlslab.store.s3 import attributes, digests, sse
 from tlslab.store.s3.access import may_know_tags
@@ -52,6 +52,7 @@ async def put_object(call: Call) -> Response:
         content_md5=digests.check_md5(call.fields.get("content-md5")),
         tags=from_header(call.fields.get("x-amz-tagging")),
         **conditions(call.fields),
+        settings=call.resource,
     )
     return empty(200, written(call, info))
 
@@ -122,11 +123,27 @@ async def _read(call: Call, info: ObjectInfo) -> tuple[Response, ByteRange | Non
         headers.append((b"x-amz-tagging-count", str(info.tag_count).encode()))
     if info.part_range is not None and info.part_count is not None:
         headers.append((b"x-amz-mp-parts-count", str(info.part_count).encode()))
-    whole = chosen is None
-    if whole and call.fields.get("x-amz-checksum-mode", "").upper() == "ENABLED":
-        # Never with less than the whole: clients hold what they get against it.
-        headers += digests.told(info.checksum)
-    return Response(200 if whole else 206, headers), chosen
+    if call.fields.get("x-amz-checksum-mode", "").upper() == "ENABLED":
+        headers += digests.told(_checksum(info, chosen))
+    return Response(200 if chosen is None else 206, headers), chosen
+
+
+def _checksum(info: ObjectInfo, chosen: ByteRange | None) -> Checksum | None:
+    """The checksum of the bytes that are answered, since clients hold them against it.
+
+    A part has its own, as the object's parts were uploaded ("Checking object integrity", S3 User
+    Guide, on part-level checksums); other ranges have none.
+    """
+    if chosen is None or info.checksum is None:
+        return info.checksum
+    if info.part_range is None:
+        return None
+    if not info.parts:
+        return info.checksum  # uploaded at once: its one part is the whole
+    of_part = info.parts[0].checksum
+    if of_part is None or of_part.algorithm != info.checksum.algorithm:
+        return None
+    return replace(of_part, type=info.checksum.type)
 
 
 def _check_conditions(call: Call, info: ObjectInfo) -> None:
@@ -205,6 +222,11 @@ class _Content(AsyncIterator[bytes]):
 
 async def delete_object(call: Call) -> Response:
     """DeleteObject: a version, or a marker where the bucket is versioned."""
+    if "x-amz-bypass-governance-retention" in call.fields:
+        raise Refused(
+            "InvalidArgument",
+            "x-amz-bypass-governance-retention is only applicable to Object Lock enabled buckets.",
+        )
     if_match = call.fields.get("if-match")
     deleted = await call.store.delete(
         call.caller,

@@ -67,6 +67,9 @@ _CHECKSUM: Final = _words(
 _OWNED: Final = _words("x-amz-acl x-amz-storage-class x-amz-tagging")
 """What new objects come with. The face takes those values that mean what the store does anyway."""
 
+_BYPASS: Final = _words("x-amz-bypass-governance-retention")
+"""Of object locks, which no bucket here has: there is nothing to bypass."""
+
 _WRITE_IF: Final = _words("if-match if-none-match")
 _READ_IF: Final = _words("if-match if-none-match if-modified-since if-unmodified-since range")
 _LIST: Final = _words("prefix delimiter encoding-type")
@@ -187,7 +190,7 @@ _BUCKET_OPERATIONS: Final = [
         "uploads",
         query=_LIST | _words("key-marker upload-id-marker max-uploads"),
     ),
-    _bucket("DeleteObjects", "POST", "delete", headers=_CHECKSUM, checksum=True),
+    _bucket("DeleteObjects", "POST", "delete", headers=_CHECKSUM | _BYPASS, checksum=True),
     _bucket("PostObject", "POST"),
 ]
 
@@ -222,7 +225,7 @@ _OBJECT_OPERATIONS: Final = [
         query=_VERSION | _OVERRIDES | _words("partNumber"),
         headers=_SSE_C | _READ_IF | _words("x-amz-checksum-mode"),
     ),
-    _object("DeleteObject", "DELETE", query=_VERSION, headers=_words("if-match")),
+    _object("DeleteObject", "DELETE", query=_VERSION, headers=_words("if-match") | _BYPASS),
     _object(
         "GetObjectAttributes",
         "GET",
@@ -278,14 +281,19 @@ _OBJECT_OPERATIONS: Final = [
 
 OPERATIONS: Final = (*_SERVICE_OPERATIONS, *_BUCKET_OPERATIONS, *_OBJECT_OPERATIONS)
 
+_REPEATING: Final = {"UploadPart", "CompleteMultipartUpload"}
+"""Where Ceph's tests repeat what the upload began with. It is not read there."""
+
 _SELECTORS: Final = frozenset().union(*(operation.selector for operation in OPERATIONS))
 
 
-def find_operation(method: str, target: Target, fields: Fields) -> Operation:
+def find_operation(
+    method: str, target: Target, fields: Fields, compat: Literal["ceph"] | None = None
+) -> Operation:
     """The operation that a request asks for, all of which is understood.
 
     Raises Refused: NotImplemented for anything else, MethodNotAllowed for a method that none of
-    the operations on such a target has.
+    the operations on such a target has, InvalidArgument for an encryption that it cannot choose.
     """
     scope: Scope = "object" if target.key else "bucket" if target.bucket else "service"
     names = {name for name in target.query.keys() - fields.hoisted if not _is_nobodys(name)}
@@ -306,14 +314,21 @@ def find_operation(method: str, target: Target, fields: Fields) -> Operation:
     unknown = names - operation.selector - operation.query
     if unknown:
         raise _not_implemented(f"the parameter {min(unknown)}")
-    _check_headers(operation, fields)
+    repeated = _SSE if compat == "ceph" and operation.name in _REPEATING else frozenset[str]()
+    _check_headers(operation, fields, repeated)
     return operation
 
 
-def _check_headers(operation: Operation, fields: Fields) -> None:
+def _check_headers(operation: Operation, fields: Fields, repeated: frozenset[str]) -> None:
     for name in fields:
-        if name in operation.headers or name in _ALWAYS:
+        if name in operation.headers or name in _ALWAYS or name in repeated:
             continue
+        if name in _SSE:
+            raise Refused(
+                "InvalidArgument",
+                f"{name} header is not supported for this operation.",
+                details={"ArgumentName": name, "ArgumentValue": fields[name]},
+            )
         if name.startswith("x-amz-meta-") and operation.metadata:
             continue
         if name.startswith("x-amz-") or name in _MEANINGFUL:

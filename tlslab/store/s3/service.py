@@ -87,7 +87,7 @@ class S3:
             return await self._preflight(target, Fields(request.headers))
         authentication = self._authenticate(request, target)
         fields = Fields(request.headers, target.query, authentication.scheme)
-        operation = find_operation(request.method, target, fields)
+        operation = find_operation(request.method, target, fields, self._setting.compat)
         call = Call(
             self._setting,
             request,
