@@ -1,6 +1,7 @@
 """Keys that customers bring along with each request (SSE-C), and that no store keeps."""
 
 from tlslab import CustomerKey, Lab, scenario, scenarios
+from tlslab.lab.pretence import Claim
 
 
 @scenario(group="at-rest", twin="customer_key_is_kept_in_a_note")
@@ -82,11 +83,14 @@ async def customer_key_travels_within_tls(lab: Lab) -> None:
     lab.expect(thief).saw_no(record)
 
 
-CLAIMS = {"field": {"claim": "X-Forwarded-Proto"}, "proxy-header": {"claim": "PROXY header"}}
+CLAIMS: dict[str, dict[str, Claim]] = {
+    "field": {"claim": "X-Forwarded-Proto"},
+    "proxy-header": {"claim": "PROXY header"},
+}
 
 
 @scenarios(CLAIMS, group="at-rest", twin="claim_of_tls_is_believed[{case}]")
-async def claim_of_tls_is_not_believed(lab: Lab, claim: str) -> None:
+async def claim_of_tls_is_not_believed(lab: Lab, claim: Claim) -> None:
     """A client without TLS claims to have it ({claim}): refused, before it sends the record.
 
     Its key was in the request, and is burnt. The record itself waits for the store's consent.
@@ -105,7 +109,7 @@ async def claim_of_tls_is_not_believed(lab: Lab, claim: str) -> None:
 
 
 @scenarios(CLAIMS, group="at-rest", outcome="breached", twin="claim_of_tls_is_not_believed[{case}]")
-async def claim_of_tls_is_believed(lab: Lab, claim: str) -> None:
+async def claim_of_tls_is_believed(lab: Lab, claim: Claim) -> None:
     """The store believes what any client can say ({claim}), and has everything sent in clear."""
     store = await lab.store(believes=claim)
     client = lab.claiming_client(claim, store.user("alice"))

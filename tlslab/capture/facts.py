@@ -33,8 +33,8 @@ _STEP: Final = 256 * 1024
 FACT_NAMES: Final = frozenset(
     {
         "protocol", "forwarded_for", "http_request", "http_host", "http_credentials",
-        "http_status", "tls_version", "cipher_suite", "group", "server_name", "alpn_offered", "alpn", "certificate", "resumed",
-        "alerts", "ja3", "ja4",
+        "http_status", "tls_version", "cipher_suite", "group", "server_name", "alpn_offered",
+        "alpn", "certificate", "resumed", "alerts", "ja3", "ja4",
     }
 )  # fmt: skip
 """What can be in `FlowFacts.learned`."""

@@ -22,10 +22,12 @@ from tlslab.audit import Trail
 from tlslab.audit.face import CloudTrail
 from tlslab.database import Database
 from tlslab.endpoint.dispatch import Dispatch
+from tlslab.endpoint.objects import claim
 from tlslab.iam import Identities
 from tlslab.kms import KMS
 from tlslab.seal import RootOfTrust, Seal, open_seal
 from tlslab.store import ObjectStore
+from tlslab.store.files import Files
 from tlslab.store.s3 import S3
 
 if TYPE_CHECKING:
@@ -119,9 +121,11 @@ async def _assemble(
         principal_exists=settings.identities.principal_exists,
         regions=settings.regions,
     )
+    files = await trio.to_thread.run_sync(lambda: Files(settings.objects, create=True))
+    await trio.to_thread.run_sync(claim, files, store_seal)
     objects = ObjectStore(
         of_store,
-        settings.objects,
+        files,
         store_seal,
         keys,
         now=settings.now,

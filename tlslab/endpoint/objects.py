@@ -17,6 +17,15 @@ from tlslab.errors import UsageError
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
+    from tlslab.seal import Seal
+    from tlslab.store.files import Files
+
+OWNER = "owner"
+"""The directory with the mark of the store that the bytes belong to: an empty file, whose name only
+that store's database can tell."""
+
+BLOBS = "blobs"
+
 SCHEMES = ("s3", "gs", "az")
 
 
@@ -37,3 +46,21 @@ def open_objects(place: str) -> Path | ObjectStore:
             f"cannot open {place}: {type(error).__name__}",
             hint="its credentials come from the environment, as its own tools take them",
         ) from error
+
+
+def claim(files: Files, seal: Seal) -> None:
+    """Make sure that the bytes are those of the store with this seal. It blocks.
+
+    Whoever opened them with another database would take all of them for leftovers, and remove them.
+    Raises UsageError if they are another store's, or if there are some and nobody's.
+    """
+    mine = f"{OWNER}/{seal.derive('owner of objects').hex()}"
+    files.make_directory(OWNER)
+    marks = set(files.names(OWNER))
+    if marks - {mine} or (not marks and files.names(BLOBS)):
+        raise UsageError(
+            "these objects' bytes belong to another database",
+            hint="name the database that they were stored with, or another place for objects",
+        )
+    if not marks:
+        files.create(mine)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from tlslab.capture import Canary
 from tlslab.endpoint import Door
 from tlslab.endpoint.door import Answer as AnswerTo
 from tlslab.http import PeerGone, Request, Response, header
@@ -37,7 +38,7 @@ class ClaimingClient(Client):
     claim: Claim
 
     async def offer(
-        self, url: str, body: bytes, *, headers: Iterable[tuple[bytes, bytes]] = ()
+        self, url: str, body: bytes | Canary, *, headers: Iterable[tuple[bytes, bytes]] = ()
     ) -> bool:
         """Offer an object; whether it was taken. What the store does not want is not sent."""
         fields = [*headers, (b"expect", b"100-continue")]

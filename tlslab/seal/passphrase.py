@@ -174,7 +174,8 @@ def _head(cost: Cost, salt: bytes) -> bytes:
 
 
 def _parse_head(head: bytes) -> tuple[Cost, bytes]:
-    fields = head[: len(MAGIC) + 128].split(b"\n")[1].split(b" ")
+    _, _, parameters = head[: len(MAGIC) + 128].partition(b"\n")
+    fields = parameters.partition(b"\n")[0].split(b" ")
     if len(fields) != 5 or any(not field.isdigit() for field in fields[1:4]):
         raise _malformed()
     cost, salt = Cost(*(int(field[:_MAX_LINE]) for field in fields[1:4])), _decode(fields[4])

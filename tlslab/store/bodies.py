@@ -71,8 +71,8 @@ class Bodies(Foundation):
                     if sealer is None:
                         sealer = self._begin_blob(keys, piece)
                     await self._in_thread(partial(_write, sealer, hashes, batch))
-            # Plain ones lie in files of their own: a database's pages would cut them into pieces, and
-            # the thief for whom plain stores exist would look in vain for what is there.
+            # Plain ones lie in files of their own: a database's pages would cut them into pieces,
+            # and the thief for whom plain stores exist would look in vain for what is there.
             if sealer is None and keys and size <= INLINE_BYTES:
                 hashes.start(last)
                 yield Piece(piece, size, None, seal_inline(keys, piece, last))
