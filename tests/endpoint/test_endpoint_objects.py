@@ -17,6 +17,7 @@ from tests.endpoint.conftest import Endpoint
 from tlslab.endpoint import Backend, StateFolder, open_backend
 from tlslab.endpoint.objects import open_objects
 from tlslab.endpoint.serving import serve
+from tlslab.errors import UsageError
 from tlslab.iam import Caller
 from tlslab.store.files import PART_BYTES
 from tlslab.store.model import CompletedPart
@@ -67,7 +68,8 @@ async def read(inner: Backend, by: Caller, key: str, *span: int) -> bytes:
 
 
 async def blobs(endpoint: Endpoint) -> list[str]:
-    return [info.key for info in (await endpoint.backend.store.list_objects("blobs")).objects]
+    page = await endpoint.backend.store.list_objects("blobs", prefix="inner/blobs/")
+    return [info.key for info in page.objects]
 
 
 async def test_objects_of_any_size_go_there_and_come_back(
@@ -92,6 +94,28 @@ async def test_objects_of_any_size_go_there_and_come_back(
     for key in ("k", "parts"):
         await inner.store.delete(alice, "letters", key)
     assert await blobs(endpoint) == []
+
+
+async def test_a_store_of_another_database_does_not_take_them_for_leftovers(
+    endpoint: Endpoint, tmp_path: Path
+) -> None:
+    """It would remove them all: here they are older than an hour."""
+    alice = endpoint.user("alice")
+    await endpoint.send("PUT", "/letters", user=alice)
+    body = LARGE[:100_000]
+    await endpoint.send("PUT", "/letters/k", body, user=alice)
+    (blob,) = (endpoint.state.objects / "blobs").iterdir()
+    os.utime(blob, (1, 1))
+    other = StateFolder(tmp_path / "other")
+    settings = other.settings(await other.open_root_of_trust(), other.open_identities())
+    (mark,) = (endpoint.state.objects / "owner").iterdir()
+    for _ in range(2):  # with the mark, and if it was lost
+        with pytest.raises(UsageError):
+            async with open_backend(replace(settings, objects=endpoint.state.objects), create=True):
+                raise AssertionError
+        mark.unlink(missing_ok=True)
+    assert blob.exists()
+    assert (await endpoint.send("GET", "/letters/k", user=alice)).body == body
 
 
 async def test_what_breaks_off_leaves_nothing_there(

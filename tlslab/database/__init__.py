@@ -7,6 +7,6 @@
 """
 
 from tlslab.database.database import Database
-from tlslab.database.engine import DatabaseUnavailable
+from tlslab.database.engine import DatabaseUnavailable, erasing
 
-__all__ = ["Database", "DatabaseUnavailable"]
+__all__ = ["Database", "DatabaseUnavailable", "erasing"]

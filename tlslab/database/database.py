@@ -15,9 +15,10 @@ waits takes over.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar, cast
 
@@ -25,7 +26,14 @@ import trio
 from sqlalchemy import Connection, MetaData, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from tlslab.database.engine import READERS, DatabaseUnavailable, open_engine, say, unavailable
+from tlslab.database.engine import (
+    READERS,
+    DatabaseUnavailable,
+    empty_log,
+    open_engine,
+    say,
+    unavailable,
+)
 
 _T = TypeVar("_T")
 
@@ -178,10 +186,13 @@ class Database:
 
     def _commit(self, batch: list[_Write[object]]) -> None:
         try:
-            with self._writing.connect() as connection, connection.begin():
-                self._lock(connection)
-                for write in batch:
-                    self._run(connection, write, alone=len(batch) == 1)
+            with self._writing.connect() as connection:
+                with connection.begin():
+                    self._lock(connection)
+                    for write in batch:
+                        self._run(connection, write, alone=len(batch) == 1)
+                with contextlib.suppress(sqlite3.Error):  # it is committed; the next tries
+                    empty_log(connection)
         except DBAPIError as error:
             for write in batch:
                 write.error = write.error or unavailable(error)
@@ -214,7 +225,7 @@ class Database:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
 
 
-@contextmanager
+@contextlib.contextmanager
 def _savepoint(connection: Connection) -> Iterator[None]:
     """Undo what happens in the block if it raises, and nothing else."""
     say(connection, "SAVEPOINT tlslab_write")

@@ -32,6 +32,12 @@ READERS = 8
 """Connections for reading; as many as threads that work for a store at a time."""
 
 
+EMPTYING_MILLISECONDS = 200
+"""How long emptying the log waits for readers: writes wait meanwhile."""
+
+_ERASED = "tlslab_erased"
+
+
 class DatabaseUnavailable(StoreError):
     """The database cannot be reached or written to: not the fault of who asked."""
 
@@ -121,6 +127,34 @@ def say(connection: Connection, statement: str) -> None:
         driver.execute(statement)
     except sqlite3.Error as error:
         raise unavailable(error) from error
+
+
+def erasing(connection: Connection) -> None:
+    """Say, in a write, that it removes secrets: on SQLite no copy of them stays behind.
+
+    What it frees is zeroed, and after the commit the write-ahead log, which has the pages as they
+    were, is emptied. PostgreSQL keeps dead rows until it vacuums, and its log for as long as it is
+    configured to.
+    """
+    if connection.dialect.name == "sqlite":
+        say(connection, "PRAGMA secure_delete = ON")
+        connection.info[_ERASED] = True
+
+
+def empty_log(connection: Connection) -> None:
+    """After the commit of a write that was `erasing`, and outside a transaction.
+
+    A reader that still looks at an older state keeps the log: then the next write tries again.
+    """
+    if not connection.info.get(_ERASED):
+        return
+    driver = cast(sqlite3.Connection, connection.connection.driver_connection)
+    driver.execute(f"PRAGMA busy_timeout = {EMPTYING_MILLISECONDS}")
+    try:
+        (busy, *_) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        connection.info[_ERASED] = bool(busy)
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
 
 
 def unavailable(error: DBAPIError | sqlite3.Error) -> DatabaseUnavailable:

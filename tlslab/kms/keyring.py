@@ -4,9 +4,8 @@ The one module that writes the tables of keys, materials and aliases. It decides
 what, and in which state, is settled before it is called. Everything here runs inside a write of the
 database.
 
-Key material rests sealed, bound to its region, key and id. Erased means overwritten: the row goes,
-and SQLite is told to zero what it frees (PostgreSQL keeps dead rows until it vacuums; SQLite keeps
-old pages in its write-ahead log until that is checkpointed).
+Key material rests sealed, bound to its region, key and id. Erased means overwritten: see
+`database.erasing` for what that is worth on which database.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, select
 
+from tlslab.database import erasing
 from tlslab.kms import tables
 from tlslab.kms.cache import Cache
 from tlslab.kms.errors import KMSError
@@ -196,14 +196,14 @@ class Keyring:
     ) -> None:
         """Change columns of a key material; `sealed=None` erases it."""
         if columns.get("sealed", b"") is None:
-            _zero_what_is_freed(connection)
+            erasing(connection)
         where = and_(_of(key), _materials.c.id == material_id)
         connection.execute(_materials.update().where(where).values(**columns))
         self.cache.changed(connection)
 
     def erase(self, connection: Connection, key: Key) -> None:
         """Remove a key with everything that belongs to it. Its ciphertexts are lost for ever."""
-        _zero_what_is_freed(connection)
+        erasing(connection)
         connection.execute(_materials.delete().where(_of(key)))
         connection.execute(_keys.delete().where(_is(key)))
         for table in (tables.aliases, tables.grants, tables.usage):
@@ -322,8 +322,3 @@ def _key(row: Row[Any], materials: Iterable[Row[Any]]) -> Key:
             for each in materials
         ),
     )
-
-
-def _zero_what_is_freed(connection: Connection) -> None:
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("PRAGMA secure_delete = ON")

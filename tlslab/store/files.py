@@ -117,10 +117,13 @@ class Files:
     def create(self, path: str) -> bool:
         """Make an empty file, durably; False if the name exists already."""
         try:
-            with _translated(AlreadyExistsError):
-                self.backend.put(path, b"", mode="create")
+            with _translated(AlreadyExistsError, FileExistsError):
+                if self.root is None:
+                    self.backend.put(path, b"", mode="create")
+                else:  # for its owner alone
+                    (self.root / path).touch(0o600, exist_ok=False)
                 self._sync_parent(path)
-        except AlreadyExistsError:
+        except (AlreadyExistsError, FileExistsError):
             return False
         return True
 
