@@ -139,6 +139,35 @@ def test_tampering_ends_with_1_and_names_the_record(state: Path) -> None:
     assert verify(state, "--passphrase-file", str(state / "passphrase")).returncode == 1
 
 
+@pytest.mark.parametrize("kept", ["'text'", "x'ff00'", "x'7b7d'", "x'5b5d'", "x'00'"])
+def test_a_record_that_is_none_any_more_is_shown_as_such(state: Path, kept: str) -> None:
+    with closing(sqlite3.connect(state / "kms.db")) as file:
+        file.execute("DROP TRIGGER audit_records_no_update")
+        file.execute(f"UPDATE audit_records SET record = {kept} WHERE number = 2")
+        file.commit()
+    shown = audit(state)
+    assert shown.returncode == 0, shown.stderr
+    assert "record 2: unreadable" in shown.stdout
+    assert "AccessDeniedException" in shown.stdout, "the others are there"
+    lines = [json.loads(line) for line in audit(state, "--json").stdout.splitlines()]
+    assert lines[1] == {"unreadable": 2}
+    assert len(lines) == 3
+
+
+def test_a_narrow_terminal_folds_nothing(state: Path) -> None:
+    done = audit(state, COLUMNS="20")
+    assert "arn:aws:s3:::ledger/2026" in done.stdout
+
+
+def test_a_folder_may_keep_its_database_elsewhere(state: Path) -> None:
+    folder = state / "folder"
+    folder.mkdir(0o700)
+    (state / "root").rename(StateFolder(folder).root_of_trust)
+    (state / "passphrase").rename(StateFolder(folder).passphrase)
+    done = audit(state, "verify", "--state", str(folder))
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_passphrase_comes_from_a_descriptor_or_the_terminal(state: Path) -> None:
     """Never from an argument, which everybody on the machine can read."""
     run = [*TLSLAB, "verify", "--database", str(state / "kms.db")]
@@ -200,7 +229,6 @@ def test_what_is_missing_is_said_and_nothing_is_created(
     refused(*named, "--passphrase-file", str(state / "missing"))
     refused(*named)  # and nobody to ask
     refused(*named, "--head", "x")
-    refused(*named, "--state", str(state))
     refused("verify", "--database", database)
     refused()
     refused("--database", str(state / "no.db"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import shutil
+import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
@@ -78,6 +79,19 @@ async def refusal(cloudtrail: CloudTrail, who: Caller, **parameters: Any) -> str
         await ask(cloudtrail, who, **parameters)
     assert error.value.status == 400
     return error.value.code
+
+
+async def test_a_record_that_is_none_any_more_hides_no_other(
+    cloudtrail: CloudTrail, root: AccessKey, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "state.db")) as file:
+        file.execute("DROP TRIGGER audit_records_no_update")
+        file.execute("UPDATE audit_records SET record = 'nonsense' WHERE number = 60")
+        file.commit()
+    answer = await ask(cloudtrail, caller(root), MaxResults=2)
+    first, second = answer["Events"]
+    assert first == {"EventTime": 1795176059, "CloudTrailEvent": "nonsense"}
+    assert second["EventId"] == "id-58"
 
 
 async def test_an_event_has_the_members_of_the_api(cloudtrail: CloudTrail, root: AccessKey) -> None:

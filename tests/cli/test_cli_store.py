@@ -118,6 +118,7 @@ def test_state_and_keys_are_private_and_disks_opaque(state: Path, passphrase: Pa
     with serving("--state", state, "--passphrase-file", passphrase) as up:
         curl(up, "/letters", "-X", "PUT")
         curl(up, "/letters/a", "-X", "PUT", "--data-binary", "dear reader")
+        curl(up, "/letters/long", "-X", "PUT", "--data-binary", "dear reader" * 10_000)
     files = [path for path in state.rglob("*") if path.is_file()]
     assert all(path.stat().st_mode & 0o077 == 0 for path in files)
     assert not (state / "passphrase").exists()

@@ -16,8 +16,9 @@ import trio
 from click.testing import CliRunner
 
 from tlslab.cli import get, put
+from tlslab.clientside.placing import check_free
 from tlslab.clientside.remote import S3Client
-from tlslab.errors import TlslabError
+from tlslab.errors import TlslabError, UsageError
 
 TEXT = b"dear alice, " * 50_000
 BUCKET = "letters"
@@ -308,3 +309,21 @@ async def test_credentials_that_are_wrong_or_missing(quick: Run, services: Any) 
         done = await quick(*put, **{name: ""})
         assert refused(done)
         assert name.encode() in done.stderr
+
+
+@pytest.mark.parametrize("replace", [False, True])
+async def test_only_a_file_is_replaced(folder: Path, replace: bool) -> None:
+    """A rename over a device would remove it."""
+    os.mkfifo(folder / "pipe")
+    with pytest.raises(UsageError):
+        check_free(folder / "pipe", replace=replace)
+    with pytest.raises(UsageError):
+        check_free(folder, replace=True)
+    check_free(folder / "letter.txt", replace=True)
+
+
+async def test_a_bundle_without_certificates_is_named(folder: Path, run: Run) -> None:
+    (folder / "bundle").write_bytes(b"none")
+    done = await run("get", f"s3://{BUCKET}/x", "out", "--ca-file", "bundle")
+    assert done.returncode == 2
+    assert b"bundle" in done.stderr

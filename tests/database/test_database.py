@@ -366,14 +366,16 @@ def test_what_is_no_database_is_the_users_mistake(url: str) -> None:
 
 def test_a_database_that_cannot_be_reached_says_so(tmp_path: Path) -> None:
     pytest.importorskip("psycopg")
-    with pytest.raises(DatabaseUnavailable):
+    with pytest.raises(DatabaseUnavailable) as error:
         Database(f"postgresql://tests@/none?host={tmp_path}", metadata)
+    assert error.value.hint
 
 
 def test_a_file_that_is_no_database_says_so(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"not a database" * 100)
-    with pytest.raises(DatabaseUnavailable):
+    with pytest.raises(DatabaseUnavailable) as error:
         Database(str(tmp_path / "x"), metadata)
+    assert error.value.hint
 
 
 def test_the_file_is_for_its_owner_alone_and_durable(tmp_path: Path) -> None:

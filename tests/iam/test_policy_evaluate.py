@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-import timeit
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +12,6 @@ from hypothesis import strategies as st
 from tlslab.iam import (
     Access,
     Caller,
-    Identities,
     Policy,
     Principal,
     decide_resource,
@@ -329,16 +326,3 @@ def test_without_its_allows_a_policy_allows_nothing(
         resource_based=True,
     )
     assert access in (Access.DENY, Access.NONE)
-
-
-def test_deciding_by_the_default_policies_is_quick() -> None:
-    identities = Identities.generate()
-    who = identities.user("bob")
-    assert who is not None
-    calls = 200
-
-    def ask() -> None:
-        decide(who.principal, None)
-
-    best = min(timeit.repeat(ask, number=calls, repeat=5, timer=time.process_time)) / calls
-    assert best < 20e-6

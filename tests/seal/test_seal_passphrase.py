@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tlslab.errors import IntegrityError, UsageError
@@ -120,6 +119,7 @@ def test_there_is_one_encoding(change: object) -> None:
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.binary(max_size=300) | st.builds(lambda b: FILE[:23] + b, st.binary(max_size=200)))
+@example(data=bytes(300))
 def test_any_bytes_are_refused_in_words(data: bytes) -> None:
     with pytest.raises((UsageError, IntegrityError)):
         _open_file(data, b"passphrase")
@@ -146,12 +146,10 @@ def test_costs_have_bounds_on_both_sides(cost: Cost, allowed: bool) -> None:
 
 def test_a_file_that_asks_for_much_is_refused_before_any_work() -> None:
     head = b"tlslab-root-of-trust 1\nargon2id 999999999 9999 4 AAAAAAAAAAAAAAAAAAAAAA==\n"
-    begun = time.process_time()
     with pytest.raises(UsageError):
         _parse_head(head)
     with pytest.raises(UsageError):
         _open_file(head + FILE.split(b"\n")[2] + b"\n", b"passphrase")
-    assert time.process_time() - begun < 1
 
 
 def test_weakened_parameters_do_not_open_it() -> None:

@@ -136,6 +136,7 @@ async def test_what_was_changed_is_refused_and_leaves_no_file(
     [
         ("create", "v", "--size", "4095", "--kms-key-id", "x"),
         ("create", "v", "--size", "1XiB", "--kms-key-id", "x"),
+        ("create", "v", "--size", "1MiB", "--kms-key-id", "alias/x"),
         ("write", "missing", "-"),
         ("read", "missing", "-", "--json"),
         ("read", "missing", "-", "--not-before", "nonsense"),

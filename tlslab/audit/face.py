@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tlslab.audit.columns import username
-from tlslab.audit.lookup import MAX_PAGE, Attribute, Found, Position, Query
+from tlslab.audit.lookup import MAX_PAGE, UNREADABLE, Attribute, Found, Position, Query
 from tlslab.audit.trail import Trail
 from tlslab.errors import TlslabError
 from tlslab.iam.caller import Caller
@@ -183,6 +183,14 @@ def _limit(value: object) -> int:
 
 
 def _event(found: Found) -> dict[str, Any]:
+    try:
+        return _readable(found)
+    except UNREADABLE:  # all members are optional; what is kept is still given
+        text = found.record.decode(errors="backslashreplace")
+        return {"EventTime": found.time // 1_000_000, "CloudTrailEvent": text}
+
+
+def _readable(found: Found) -> dict[str, Any]:
     text = found.record.decode()
     record = json.loads(text)
     identity = record["userIdentity"]

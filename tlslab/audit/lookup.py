@@ -63,9 +63,14 @@ class Position:
     number: int
 
 
+UNREADABLE = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
+"""What reading a record raises that is none any more: somebody wrote over it in the database. It is
+shown as such, not passed over; verification says what is wrong."""
+
+
 @dataclass(frozen=True)
 class Found:
-    """A record found: its number, its time in microseconds, and its text as it was written."""
+    """A record found: its number, its time in microseconds, and its text as it is kept."""
 
     number: int
     time: int
@@ -161,4 +166,5 @@ def _columns() -> Select[Any]:
 
 
 def _found(row: Row[Any]) -> Found:
-    return Found(row.number, row.time, row.record)
+    kept = row.record  # SQLite keeps text in a column for bytes, if somebody put it there
+    return Found(row.number, row.time, kept if isinstance(kept, bytes) else str(kept).encode())

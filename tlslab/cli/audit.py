@@ -15,13 +15,10 @@ from typing import Any
 
 import click
 import trio
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 from sqlalchemy import inspect
 
 from tlslab.audit import Attribute, Found, Head, Query, Trail, Verification
-from tlslab.audit.lookup import look_up, read_after
+from tlslab.audit.lookup import UNREADABLE, look_up, read_after
 from tlslab.audit.trail import microseconds
 from tlslab.cli.roots import Sealed, sealed_options
 from tlslab.database import Database
@@ -33,10 +30,11 @@ EXIT_NOT_INTACT = 1
 
 FOLLOW_SECONDS = 0.5
 
-_NOTHING = "–"
-
 _OBJECT = "aws:s3:arn"
 """What of an encryption context names the object that a key was used for."""
+
+
+_UNREADABLE = "unreadable"
 
 
 class _Default(click.Group):
@@ -104,6 +102,8 @@ def show(
     with closing(_opened(sealed)) as database:
         found = trio.run(_newest, database, query, refused, limit)
         _print(found, as_json)
+        if not found and not follow:
+            click.echo("no such records", err=True)
         if follow:
             trio.run(_follow, database, found[-1].number if found else 0, as_json)
 
@@ -186,36 +186,41 @@ async def _follow(database: Database, number: int, as_json: bool) -> None:
 
 
 def _error(found: Found) -> str | None:
-    error: str | None = json.loads(found.record).get("errorCode")
+    try:
+        error: str | None = json.loads(found.record).get("errorCode")
+    except UNREADABLE:
+        return _UNREADABLE  # wanted by whoever looks for what went wrong
     return error
 
 
 def _print(found: Sequence[Found], as_json: bool) -> None:
-    if as_json:
-        for one in found:
-            print(one.record.decode(), flush=True)
-        return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("time (UTC)", "who", "from", "operation", "key", "object", ""):
-        table.add_column(heading, overflow="fold")
     for one in found:
-        table.add_row(*(Text(printable(cell)) for cell in _cells(json.loads(one.record))))
-    Console().print(table)
+        try:
+            lines = list(_lines(json.loads(one.record)))
+            if as_json:
+                lines = [one.record.decode()]
+        except UNREADABLE:
+            lines = [f"record {one.number}: {_UNREADABLE}; `tlslab audit verify` says more"]
+            if as_json:
+                lines = [json.dumps({_UNREADABLE: one.number})]
+        print("\n".join(lines), flush=True)
 
 
-def _cells(record: dict[str, Any]) -> Iterator[str]:
+def _lines(record: dict[str, Any]) -> Iterator[str]:
+    """A record in lines that are never folded, so that they can be searched; they fit 80 columns
+    where names are short."""
     identity = record["userIdentity"]
     service = identity.get("invokedBy")
     who = identity.get("arn", "").rpartition(":")[2]
+    who = f"{who} by {service}" if who and service else who or service or "nobody"
+    time = record["eventTime"].removesuffix("Z").replace("T", " ")
+    answer = record.get("errorCode") or "ok"
+    yield printable(f"{time}  {record['eventName']}  {answer}  {who}  {record['sourceIPAddress']}")
+    for resource in record.get("resources", ()):
+        yield printable(f"  key     {resource['ARN'].rpartition('/')[2]}")
     context = (record["requestParameters"] or {}).get("encryptionContext") or {}
-    keys = [resource["ARN"].rpartition("/")[2] for resource in record.get("resources", ())]
-    yield record["eventTime"].removesuffix("Z").replace("T", " ")
-    yield f"{who} by {service}" if who and service else who or service or "nobody"
-    yield record["sourceIPAddress"]
-    yield record["eventName"]
-    yield "\n".join(keys) or _NOTHING
-    yield context.get(_OBJECT, _NOTHING)
-    yield record.get("errorCode", "")
+    if _OBJECT in context:
+        yield printable(f"  object  {context[_OBJECT]}")
 
 
 def _tell(result: Verification, as_json: bool) -> None:

@@ -98,7 +98,7 @@ def command(
         raise UsageError("stdout cannot have both the object and JSON", hint="name a file")
     if file != _STDOUT:
         file = file / where.key.rpartition("/")[2] if file.is_dir() else file
-        check_free(file, replace=force)
+        check_free(file, replace=force, hint="choose another name, or replace it with --force")
     settings = Settings.load(endpoint_url=endpoint_url, region=region, ca_file=ca_file)
     headers: Headers = []
     if sse_c_key_file is not None:

@@ -68,7 +68,9 @@ def sealed_options(command: F) -> F:
             type=click.Path(path_type=Path, file_okay=False),
             help="Folder in which `tlslab up` or `tlslab store serve` keeps everything.",
         ),
-        click.option("--database", metavar="URL", help="Or its database: a path or a URL."),
+        click.option(
+            "--database", metavar="URL", help="Its database, if it is not there: a path or a URL."
+        ),
         *_root_options(),
     ]
     return functools.reduce(lambda inner, option: option(inner), reversed(options), wrapped)  # type: ignore[return-value]
@@ -145,16 +147,17 @@ def _typed(*, twice: bool) -> bytes:
 def _sealed(
     state: Path | None, database: str | None, root_of_trust: Path | None, passphrase: Path | None
 ) -> Sealed:
-    if (state is None) == (database is None):
-        raise UsageError("name the state once", hint="with --state FOLDER or --database URL")
     if state is None:
-        assert database is not None
+        if database is None:
+            raise UsageError("no state is named", hint="with --state FOLDER or --database URL")
         return Sealed(database, root_of_trust, passphrase)
     from tlslab.endpoint import StateFolder  # slow to import: with all that an endpoint serves
 
     folder = StateFolder(state)
-    if not folder.kms_database.exists():
+    if database is None and not folder.kms_database.exists():
         raise UsageError(f"nothing is kept in {state}", hint="the folder that --state named before")
     if passphrase is None and folder.passphrase.exists():
         passphrase = folder.passphrase
-    return Sealed(str(folder.kms_database), root_of_trust or folder.root_of_trust, passphrase)
+    return Sealed(
+        database or str(folder.kms_database), root_of_trust or folder.root_of_trust, passphrase
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import json
 import signal
@@ -134,8 +135,10 @@ async def _serve(
                 listeners = await trio.open_tcp_listeners(port, host=bind)
             except OSError as error:
                 reason = (error.strerror or str(error)).lower()
+                foreign = error.errno == errno.EADDRNOTAVAIL
                 raise AddressInUse(
-                    f"cannot listen on {bind} port {port}: {reason}", hint="try another --port"
+                    f"cannot listen on {bind} port {port}: {reason}",
+                    hint=f"try another {'address with --bind' if foreign else '--port'}",
                 ) from error
             nursery.start_soon(
                 partial(

@@ -124,13 +124,13 @@ The lab is up: TLS ends at a proxy, behind it a store encrypts what you put ther
   root CA   {lab.ca}
   state     {lab.state} ({kept})
 
-curl      echo hello | curl --cacert {ca} -X PUT --data-binary @- {url}{BUCKET}/hello.txt
-          curl --cacert {ca} {url}{BUCKET}/hello.txt
+curl      echo hello | curl --cacert {ca} -X PUT --data-binary @- {url}{BUCKET}/letter.txt
+          curl --cacert {ca} {url}{BUCKET}/letter.txt
           curl {url}   (without the CA: refused, and the lab says why)
 openssl   openssl s_client -connect {host} -servername localhost \\
               -CAfile {ca} -verify_return_error </dev/null
 browser   import the root CA as an authority, then open {url}
-disk      grep -r hello {quote(str(lab.state / "disk"))}   (finds nothing: it is encrypted)
+disk      grep -r hello {quote(str(lab.state / "disk"))}   (finds nothing: content is encrypted)
 
 S3 and KMS, for the AWS CLI, boto3 and others (as {lab.user.principal.name}; more in {identities}):
 

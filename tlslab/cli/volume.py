@@ -71,6 +71,11 @@ class _RemoteKMS:
         context: Mapping[str, str],
         size: int = 32,
     ) -> _DataKey:
+        if "alias/" in key_id:
+            raise UsageError(
+                "a volume is bound to a key, and an alias may move to another",
+                hint=f"give the key's id: aws kms describe-key --key-id {key_id}",
+            )
         key, wrapped = await self._client(region, key_id).generate_data_key(context)
         return _DataKey(key, wrapped, key_id)
 

@@ -19,15 +19,20 @@ from tlslab.envelope import sync_directory
 from tlslab.errors import UsageError
 from tlslab.http.messages import iterating
 
+_TAKEN = "choose another name, or move it away"
 
-def check_free(path: Path, *, replace: bool) -> None:
-    """Raise UsageError if nothing can be placed at `path`: said before the work, not after it."""
+
+def check_free(path: Path, *, replace: bool, hint: str = _TAKEN) -> None:
+    """Raise UsageError if nothing can be placed at `path`: said before the work, not after it.
+
+    `hint` is what to do if it is taken.
+    """
     if not path.absolute().parent.is_dir():
         raise UsageError(f"there is no folder {path.parent}", hint="make it first")
     if not replace and (path.exists() or path.is_symlink()):
-        raise UsageError(
-            f"{path} is there already", hint="choose another name, or replace it with --force"
-        )
+        raise UsageError(f"{path} is there already", hint=hint)
+    if path.exists() and not path.is_file():  # a rename would remove a device, a pipe, a socket
+        raise UsageError(f"{path} is not a file", hint="name a file, or - for stdout")
 
 
 async def place(stream: AsyncIterator[bytes], path: Path, *, replace: bool = False) -> int:

@@ -157,8 +157,21 @@ def empty_log(connection: Connection) -> None:
         driver.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
 
 
+_UNREACHED = "is its server up, and are address, name and credentials those of its URL?"
+
+_HINTS: dict[str | None, str] = {
+    "SQLITE_NOTADB": "its file is none of SQLite, or was written over: restore a copy",
+    "SQLITE_CORRUPT": "its file was damaged: restore a copy",
+    "SQLITE_FULL": "free space, and try again",
+    "SQLITE_IOERR_SHMSIZE": "free space, and try again",
+    "SQLITE_READONLY": "check the permissions of its file and folder",
+}
+
+
 def unavailable(error: DBAPIError | sqlite3.Error) -> DatabaseUnavailable:
     """A driver's error as ours. Its text stays out: it may hold what was to be stored."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None)
-    return DatabaseUnavailable(f"the database failed ({code or type(error).__name__})")
+    # A server that was not reached gave no code.
+    hint = _HINTS.get(code) if code or isinstance(cause, sqlite3.Error) else _UNREACHED
+    return DatabaseUnavailable(f"the database failed ({code or type(error).__name__})", hint=hint)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from obstore.exceptions import BaseError
 from obstore.store import from_url
 
-from tlslab.errors import UsageError
+from tlslab.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -56,7 +56,14 @@ def claim(files: Files, seal: Seal) -> None:
     """
     mine = f"{OWNER}/{seal.derive('owner of objects').hex()}"
     files.make_directory(OWNER)
-    marks = set(files.names(OWNER))
+    try:
+        marks = set(files.names(OWNER))
+    except StoreError as error:
+        raise UsageError(
+            f"cannot keep objects there: {error.message}",
+            hint="check its name and the credentials in the environment; plain HTTP needs "
+            "AWS_ALLOW_HTTP=true",
+        ) from error
     if marks - {mine} or (not marks and files.names(BLOBS)):
         raise UsageError(
             "these objects' bytes belong to another database",

@@ -189,6 +189,7 @@ class Files:
         if self.root is not None:
             descriptor = os.open(self.root / path, os.O_RDONLY)
             try:
+                os.fchmod(descriptor, 0o600)  # obstore leaves it to the umask
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from cryptography.utils import CryptographyDeprecationWarning
 
-from tlslab.errors import UsageError
+from tlslab.errors import PKIError, UsageError
 from tlslab.iam.signing import Credentials
 from tlslab.pki import TrustStore
 from tlslab.pki.files import read_file
@@ -129,7 +129,10 @@ def _read_bundle(path: Path) -> TrustStore:
     with warnings.catch_warnings():
         # A system's bundle has old roots with oddities that are not for our user to mend.
         warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-        return TrustStore.from_pem(data)
+        try:
+            return TrustStore.from_pem(data)
+        except PKIError as error:
+            raise UsageError(f"{path}: {error.message}", hint=error.hint) from error
 
 
 def _needed(environ: Mapping[str, str], name: str) -> str:
