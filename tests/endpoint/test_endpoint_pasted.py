@@ -72,3 +72,18 @@ def test_pasted_into_a_shell_it_works(printed: list[str], tmp_path: Path) -> Non
     assert base64.b64decode(opened) == b"attack at dawn"
     # Without the exports for address and CA, as it says.
     assert "demo" in shell(f"unset AWS_ENDPOINT_URL AWS_CA_BUNDLE; {spelt_out}")
+
+
+def test_what_curl_puts_is_not_on_the_disk(printed: list[str]) -> None:
+    """By the printed lines: neither its content nor, what lies there in the clear, its name."""
+
+    def shell(*words: str) -> subprocess.CompletedProcess[str]:
+        (line,) = (one[10:].partition("   (")[0] for one in printed if all(w in one for w in words))
+        return subprocess.run(
+            ["sh", "-c", line], capture_output=True, text=True, timeout=60, check=False
+        )
+
+    assert shell("echo hello", "-X PUT").returncode == 0
+    assert shell("          curl --cacert").stdout == "hello\n"
+    found = shell("grep -r hello")
+    assert (found.returncode, found.stdout) == (1, "")
