@@ -126,7 +126,7 @@ def test_an_empty_last_segment_is_not_another_encoding() -> None:
     sealer = SegmentSealer(KEY)
     full = sealer.seal(bytes(SEGMENT_BYTES + 1))
     del sealer._pending[:]
-    forged = full + sealer.finish()
+    forged = bytes(full) + sealer.finish()
     assert len(forged) == HEADER_BYTES + SEALED_SEGMENT_BYTES + 16
     with pytest.raises(IntegrityError, match="empty"):
         open_(forged)
@@ -166,7 +166,7 @@ def test_nothing_repeats_between_payloads_under_one_key() -> None:
 
 def test_a_finished_payload_takes_no_more() -> None:
     sealer = SegmentSealer(KEY)
-    sealed = sealer.seal(b"x") + sealer.finish()
+    sealed = bytes(sealer.seal(b"x")) + sealer.finish()
     opener = SegmentOpener(KEY)
     assert opener.open(sealed) + opener.finish() == b"x"
     for call in (sealer.finish, opener.finish):
@@ -189,7 +189,7 @@ EDGES = [0, 1, SEGMENT_BYTES - 1, SEGMENT_BYTES, SEGMENT_BYTES + 1, 3 * SEGMENT_
 def accessed(sealed: bytes, size: int, start: int, stop: int, key: bytes = KEY) -> bytes:
     access = SegmentAccess(key, sealed[:HEADER_BYTES], size)
     first, end = access.covering(start, stop)
-    return access.open(start, stop, sealed[first:end])
+    return bytes(access.open(start, stop, sealed[first:end]))
 
 
 @pytest.mark.parametrize("size", EDGES)

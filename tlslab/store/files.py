@@ -210,7 +210,7 @@ class BlobWriter:
             files.backend, path, buffer_size=gathered, max_concurrency=1
         )
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | bytearray) -> None:
         """Append. Raises StorageFull or StoreError; `abort` afterwards."""
         if self._writer is None:
             raise ValueError("this file is complete or aborted")
