@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.store_engine.conftest import REGION, ROOT
+from tlslab.errors import IntegrityError
 from tlslab.store.completion import MIN_PART_BYTES
 from tlslab.store.model import (
     SSEC,
@@ -389,3 +391,59 @@ async def test_the_plain_twin_serves_parts_too(plain: World) -> None:
     await store.create_bucket("letters", owner="111122223333", region=REGION)
     await upload_two(store)
     assert await read(store) == BIG + LAST
+
+
+def blobs(world: World) -> int:
+    return len(list((world.directory / "blobs").iterdir()))
+
+
+@pytest.mark.parametrize("how", ["replaced", "deleted"])
+async def test_what_is_being_read_is_read_to_its_end(
+    local_store: ObjectStore, local: World, how: str
+) -> None:
+    store = local_store
+    await upload_two(store)
+    before = blobs(local)
+    async with await store.get(ROOT, "letters", "k") as first:
+        readers = [first.read(), (await store.get(ROOT, "letters", "k")).read(10, len(BIG) + 2)]
+        begun = [await anext(reader) for reader in readers]
+        if how == "replaced":
+            await store.put(ROOT, "letters", "k", b"new")
+        else:
+            await store.delete(ROOT, "letters", "k")
+        await store.collect_leftovers(older_than=timedelta(0))
+        assert blobs(local) == before
+        rest = [b"".join([part async for part in reader]) for reader in readers]
+    assert begun[0] + rest[0] == BIG + LAST
+    assert begun[1] + rest[1] == (BIG + LAST)[10 : len(BIG) + 2]
+    assert blobs(local) == 0
+
+
+async def test_a_reader_that_leaves_lets_go(local_store: ObjectStore, local: World) -> None:
+    store = local_store
+    await upload_two(store)
+    async with await store.get(ROOT, "letters", "k") as stored:
+        reader = stored.read()
+        await anext(reader)
+        await store.delete(ROOT, "letters", "k")
+        await reader.aclose()
+    assert blobs(local) == 0
+
+
+async def test_what_another_process_replaces_is_seen_to_be_gone(
+    local_store: ObjectStore, local: World
+) -> None:
+    """There the other process knows of no reader."""
+    upload = await local_store.create_upload(ROOT, "letters", "k")
+    parts = [
+        await local_store.put_part(ROOT, "letters", "k", upload.id, number, BIG)
+        for number in (1, 2)
+    ]
+    await local_store.complete_upload(ROOT, "letters", "k", upload.id, named(*parts))
+    async with await local_store.get(ROOT, "letters", "k") as stored:
+        reader = stored.read()
+        await anext(reader)
+        await local.store().put(ROOT, "letters", "k", b"new")
+        with pytest.raises(IntegrityError):
+            async for _ in reader:
+                pass

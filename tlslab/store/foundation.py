@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -80,6 +81,8 @@ class Foundation:
         self._limiter = trio.CapacityLimiter(_THREADS)
         self._hashing = ThreadPoolExecutor(_HASH_THREADS, "tlslab-hash")
         self._uploading: set[str] = set()
+        self._being_read: Counter[str] = Counter()  # blobs of parts
+        self._condemned: set[str] = set()  # those that nothing else refers to any more
         self._open_settings = lru_cache(_KNOWN_BUCKETS)(partial(open_bucket, self._facts))
 
     def close(self) -> None:
@@ -122,10 +125,25 @@ class Foundation:
                 with contextlib.suppress(StoreError):
                     self._files.remove(blob_path(blob))
 
-        gone = list(blobs)
+        blobs = set(blobs)
+        waiting = blobs & self._being_read.keys()
+        self._condemned |= waiting
+        gone = blobs - waiting
         if gone:
             with trio.CancelScope(shield=True):
                 await self._in_thread(discard)
+
+    @contextlib.asynccontextmanager
+    async def _keeping(self, blobs: Sequence[str]) -> AsyncIterator[None]:
+        """Put off the removal of blobs by this process: they are being read."""
+        self._being_read.update(blobs)
+        try:
+            yield
+        finally:
+            self._being_read -= Counter(blobs)
+            free = self._condemned - self._being_read.keys()
+            self._condemned -= free
+            await self._discard(free)
 
 
 def is_bucket(name: str) -> bool:

@@ -37,7 +37,7 @@ class Maintenance(Listing):
         # In this order: what is referred to after it was listed was then being uploaded still.
         moment = datetime.now(UTC) - older_than
         found = await self._in_thread(lambda: self._files.older_than("blobs", moment))
-        uploading = set(self._uploading)
+        uploading = self._uploading | self._being_read.keys()
         removed = 0
         for start in range(0, len(found), _BATCH):
             removed += await self._collect(found[start : start + _BATCH], uploading)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -26,7 +28,7 @@ from tlslab.store.pieces import INLINE_BYTES, Source, open_piece
 from tlslab.store.protection import Subject, customer_key_md5
 from tlslab.store.records import ObjectRecord, PartRecord
 from tlslab.store.refusals import Refused
-from tlslab.store.stored import StoredObject
+from tlslab.store.stored import OpenPart, StoredObject
 from tlslab.store.tables import parts
 
 
@@ -70,13 +72,12 @@ class Reading(Buckets):
             keys = await self._protection.unlock(caller, found.subject, record.envelope, unlock)
             info = await self._info(found, unlock, part)
             if record.layout is not None:
-                opening = partial(self._open_part, record.uid, keys)
-                return StoredObject(info, record.layout, opening, self._in_thread)
+                holding = partial(self._held_parts, record.uid, keys)
+                return StoredObject(info, record.layout, holding, self._in_thread)
             source = await self._open_single(record, keys)
             if source is not None:
                 layout = Layout.of([(1, record.size)])
-                opening = partial(_already_open, source)
-                return StoredObject(info, layout, opening, self._in_thread, source, 1)
+                return StoredObject(info, layout, _already_open, self._in_thread, source, 1)
             if record.blob == gone:
                 raise IntegrityError("the object's bytes are missing")
             gone = record.blob
@@ -184,31 +185,51 @@ class Reading(Buckets):
         )
         return opening() if record.size <= INLINE_BYTES else await self._in_thread(opening)
 
-    async def _open_part(self, uid: bytes, keys: DataKeys, number: int) -> Source:
-        """A part of an object. Raises IntegrityError if it is gone."""
-        query = select(parts).where(parts.c.uid == uid, parts.c.number == number)
+    @contextlib.asynccontextmanager
+    async def _held_parts(
+        self, uid: bytes, keys: DataKeys, numbers: Sequence[int]
+    ) -> AsyncIterator[OpenPart]:
+        """Parts of an object, which this process removes only when they have been read.
 
-        def read(connection: Connection) -> PartRecord | None:
-            row = connection.execute(query).first()
-            return None if row is None else PartRecord.open(row, self._facts)
+        Raises IntegrityError, as what it gives does, if they are gone.
+        """
+        query = select(parts).where(parts.c.uid == uid)
+        if numbers:
+            query = query.where(parts.c.number.between(numbers[0], numbers[-1]))
 
-        record = await self.database.read(read)
-        source = None
-        if record is not None:
-            source = await self._in_thread(
-                partial(
-                    open_piece,
-                    self._files,
-                    keys,
-                    record.piece,
-                    size=record.size,
-                    blob=record.blob,
-                    inline=record.inline,
+        def read(connection: Connection) -> dict[int, PartRecord]:
+            rows = connection.execute(query).all()
+            return {row.number: PartRecord.open(row, self._facts) for row in rows}
+
+        def there(connection: Connection) -> bool:
+            wanted = select(parts.c.number).where(parts.c.uid == uid).limit(1)
+            return connection.execute(wanted).first() is not None
+
+        async def open_part(number: int) -> Source:
+            record = records.get(number)
+            source = None
+            if record is not None:
+                source = await self._in_thread(
+                    partial(
+                        open_piece,
+                        self._files,
+                        keys,
+                        record.piece,
+                        size=record.size,
+                        blob=record.blob,
+                        inline=record.inline,
+                    )
                 )
-            )
-        if source is None:
-            raise IntegrityError("the object's bytes are missing", hint="it may have been replaced")
-        return source
+            if source is None:
+                raise _gone()
+            return source
+
+        records = await self.database.read(read)
+        async with self._keeping([one.blob for one in records.values() if one.blob is not None]):
+            # Only now is nothing removed. What is still there stays until the end.
+            if not await self.database.glance(there):
+                raise _gone()
+            yield open_part
 
 
 def missing(key: str, version_id: str | None) -> Refused:
@@ -232,5 +253,15 @@ def _span(record: ObjectRecord, part: int) -> tuple[int, int] | None:
     return (0, record.size) if part == 1 else None
 
 
-async def _already_open(source: Source, number: int) -> Source:
-    return source
+def _gone() -> IntegrityError:
+    return IntegrityError("the object's bytes are missing", hint="it may have been replaced")
+
+
+@contextlib.asynccontextmanager
+async def _already_open(numbers: Sequence[int]) -> AsyncIterator[OpenPart]:
+    """For an object that was uploaded as one: it is open, and nothing else is asked for."""
+
+    async def open_part(number: int) -> Source:
+        raise AssertionError("it was open")
+
+    yield open_part

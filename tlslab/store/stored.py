@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -16,6 +17,8 @@ from tlslab.store.pieces import BATCH_BYTES, INLINE_BYTES, Source
 
 InThread: TypeAlias = "Callable[[Callable[[], bytes]], Awaitable[bytes]]"
 OpenPart: TypeAlias = "Callable[[int], Awaitable[Source]]"
+HoldParts: TypeAlias = "Callable[[Sequence[int]], AbstractAsyncContextManager[OpenPart]]"
+"""Keeps parts, by their numbers in order, from being removed as long as they are read."""
 
 
 @dataclass(eq=False)
@@ -23,12 +26,13 @@ class StoredObject:
     """One version of an object, with its facts in `info`.
 
     Close it with `aclose`, or use it as an asynchronous context manager. A version that is replaced
-    or removed meanwhile can still be read to its end if it was uploaded as one, on a local disk.
+    or removed meanwhile can still be read to its end: on a local disk if it was uploaded as one,
+    otherwise by the process that replaces it.
     """
 
     info: ObjectInfo
     _layout: Layout
-    _open_part: OpenPart
+    _hold: HoldParts
     _in_thread: InThread
     _source: Source | None = None
     _number: int = 0
@@ -41,11 +45,13 @@ class StoredObject:
         not end it as if it were whole. Raises StoreError if they cannot be read.
         """
         stop = self.info.size if stop is None else min(stop, self.info.size)
-        for stretch in self._layout.stretches(start, stop):
-            source = await self._part(stretch.number)
-            async with contextlib.aclosing(self._batches(source, stretch)) as batches:
-                async for batch in batches:
-                    yield batch
+        stretches = list(self._layout.stretches(start, stop))
+        async with self._hold([stretch.number for stretch in stretches]) as open_part:
+            for stretch in stretches:
+                source = await self._part(stretch.number, open_part)
+                async with contextlib.aclosing(self._batches(source, stretch)) as batches:
+                    async for batch in batches:
+                        yield batch
 
     async def body(self) -> bytes:
         """All of it at once. Raises IntegrityError and StoreError."""
@@ -67,10 +73,10 @@ class StoredObject:
         if source is not None:
             source.close()
 
-    async def _part(self, number: int) -> Source:
+    async def _part(self, number: int, open_part: OpenPart) -> Source:
         if self._source is None or self._number != number:
             self._let_go()
-            self._source, self._number = await self._open_part(number), number
+            self._source, self._number = await open_part(number), number
         return self._source
 
     async def _batches(self, source: Source, stretch: Stretch) -> AsyncGenerator[bytes, None]:
