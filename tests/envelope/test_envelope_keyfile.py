@@ -16,7 +16,7 @@ from tlslab.envelope import (
     new_key,
     parse_key_file,
     read_key_file,
-    replace_key_file,
+    replace_private_file,
 )
 from tlslab.envelope.keyfile import encode_keys
 from tlslab.errors import UsageError
@@ -109,7 +109,7 @@ def test_replacing_leaves_one_whole_private_file(tmp_path: Path) -> None:
     path = tmp_path / "key"
     first, second = new_key(), new_key()
     create_key_file(path, "root-key", [first])
-    replace_key_file(path, "root-key", [first, second])
+    replace_private_file(path, encode_keys("root-key", [first, second]))
     assert read_key_file(path, "root-key") == (first, second)
     assert [entry.name for entry in tmp_path.iterdir()] == ["key"]
 

@@ -23,7 +23,6 @@ from tlslab.envelope.keyfile import (
     parse_key_file,
     read_key_file,
     read_private_file,
-    replace_key_file,
     replace_private_file,
     sync_directory,
 )
@@ -54,7 +53,6 @@ __all__ = [
     "parse_key_file",
     "read_key_file",
     "read_private_file",
-    "replace_key_file",
     "replace_private_file",
     "seal_box",
     "sealed_size",

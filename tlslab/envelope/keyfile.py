@@ -68,14 +68,6 @@ def create_key_file(path: Path, kind: str, keys: Sequence[bytes]) -> None:
     create_private_file(path, kind, encode_keys(kind, keys))
 
 
-def replace_key_file(path: Path, kind: str, keys: Sequence[bytes]) -> None:
-    """Put a file with these keys in the place of `path`: afterwards it is the old or the new one.
-
-    For rotation only; the caller sees to it that the old versions are among the keys.
-    """
-    replace_private_file(path, encode_keys(kind, keys))
-
-
 def read_private_file(path: Path, kind: str) -> bytes:
     """The bytes of a file that holds a key in whatever form; `kind` names it in errors.
 
