@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import event, insert
 
@@ -166,6 +166,10 @@ async def test_a_page_costs_what_it_shows(store: ObjectStore, world: World, obje
     after=st.text("ab/", max_size=3),
     limit=st.integers(1, 5),
 )
+@example(  # the second query is asked for fewer than the first
+    keys=["/", "//", "/a", "/aa", "a", "a/", "a/a", "aa", "aaa"],
+    prefix="", delimiter="/", after="", limit=4,
+)  # fmt: skip
 def test_walking_shows_what_is_after(
     keys: list[str], prefix: str, delimiter: str, after: str, limit: int
 ) -> None:

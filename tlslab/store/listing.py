@@ -52,7 +52,8 @@ def walk(
     items: list[Item] = []
     chunk = FIRST_CHUNK if delimiter else LARGEST_CHUNK
     while True:
-        found = fetch(cursor, min(chunk, limit + 1 - len(items)))
+        asked = min(chunk, limit + 1 - len(items))
+        found = fetch(cursor, asked)
         last = None
         for row in found:
             common = _common(row.key, prefix, delimiter)
@@ -62,7 +63,7 @@ def walk(
             items.append(row if common is None else common)
             if len(items) > limit:
                 return items[:limit], True
-        if not found or (len(found) < min(chunk, limit + 1) and last is None):
+        if not found or (len(found) < asked and last is None):
             return items, False
         if last is not None:
             cursor, chunk = Cursor(_successor(last), at=True), FIRST_CHUNK
