@@ -80,7 +80,7 @@ def init(place: Place) -> None:
     "ca",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="CA",
-    help="Speak TLS, with a certificate of the CA in this folder (`tlslab ca init`).",
+    help="Speak TLS, with a certificate of the CA in this folder (`tlslab ca init --dir`).",
 )
 @click.option("--name", "names", multiple=True, help="A further name for the certificate.")
 @click.option(
