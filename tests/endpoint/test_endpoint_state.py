@@ -29,7 +29,27 @@ async def test_without_any_of_its_parts_it_does_not_open(endpoint: Endpoint, los
     (copy.path / lost).unlink()
     with pytest.raises(UsageError):
         await reopened(copy)
-    assert not (copy.path / lost).exists() or lost == "kms/kms.sqlite"
+    if lost != "kms/kms.sqlite":  # an empty one is opened, and refused for having no seal
+        assert not (copy.path / lost).exists()
+
+
+@pytest.mark.parametrize("lost", ["disk/store.sqlite", "kms/kms.sqlite"])
+async def test_a_folder_without_one_of_its_databases_is_not_whole(
+    endpoint: Endpoint, lost: str
+) -> None:
+    endpoint.state.check_whole()
+    StateFolder(endpoint.state.path / "new").check_whole()
+    (endpoint.state.path / lost).unlink()
+    with pytest.raises(UsageError):
+        endpoint.state.check_whole()
+
+
+async def test_lost_identities_are_not_made_anew(endpoint: Endpoint, tmp_path: Path) -> None:
+    endpoint.state.identities.unlink()
+    with pytest.raises(UsageError):
+        endpoint.state.open_identities()
+    assert not endpoint.state.identities.exists()
+    assert StateFolder(tmp_path / "new").open_identities().keys
 
 
 async def test_the_root_of_trust_of_another_folder_does_not_open_it(

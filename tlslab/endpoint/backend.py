@@ -98,7 +98,11 @@ async def open_backend(settings: Settings, *, create: bool) -> AsyncIterator[Bac
         else:
             of_store = await opened(settings.database, *of_store_tables)
             of_kms = await opened(settings.kms_database, *kms_tables)
-        yield await _assemble(settings, of_store, of_kms, create)
+        backend = await _assemble(settings, of_store, of_kms, create)
+        try:
+            yield backend
+        finally:
+            backend.store.close()
     finally:
         for database in databases:
             database.close()

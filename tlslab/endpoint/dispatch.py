@@ -67,7 +67,7 @@ class Dispatch:
             signed = self._authenticated(request, body, "kms")
         except SignatureError as error:
             refusal = KMSError(error.json_code, error.message)
-            operation = target.removeprefix(face.TARGET)[:MAX_NAME]
+            operation = target.removeprefix(face.TARGET)[: face.MAX_NAME]
             await self.kms.refuse(caller, operation, refusal, region=self.regions[0])
             return _refused(refusal.code, refusal.message)
         caller, region = _known(caller, signed)
@@ -111,10 +111,6 @@ class Dispatch:
                 "MissingAuthenticationToken", "Request is missing Authentication Token"
             )
         return found
-
-
-MAX_NAME = 128
-"""Of an operation's name; longer ones are cut off where they are recorded."""
 
 
 def _known(caller: Caller, signed: Authentication) -> tuple[Caller, str]:

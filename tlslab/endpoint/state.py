@@ -117,9 +117,30 @@ class StateFolder:
             return await PassphraseFile.create(self.root_of_trust, passphrase, cost)
         return PassphraseFile(self.root_of_trust, passphrase)
 
+    def check_whole(self) -> None:
+        """Raise UsageError if one database of the two is missing: a new one would hide the loss."""
+        for there, lost in (
+            (self.database, self.kms_database),
+            (self.kms_database, self.database),
+        ):
+            if there.exists() and not lost.exists():
+                raise UsageError(
+                    f"{lost} is missing, and {there.name} needs it",
+                    hint="restore it from its copy, or name a new state folder",
+                )
+
     def open_identities(self) -> Identities:
-        """Who may sign requests: those in the file, or a few with random keys in a new one."""
+        """Who may sign requests: those in the file, or a few with random keys in a new one.
+
+        Raises UsageError if there is no file although the folder is in use: nobody's keys would be
+        good any more.
+        """
         if not self.identities.exists():
+            if self.in_use:
+                raise UsageError(
+                    f"{self.identities} is missing, and clients sign with its keys",
+                    hint="restore it from its copy, or put another file of identities there",
+                )
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             Identities.generate().save(self.identities)
         return Identities.load(self.identities)

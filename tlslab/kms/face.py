@@ -34,7 +34,8 @@ CONTENT_TYPE = b"application/x-amz-json-1.1"
 MAX_BODY = 1024 * 1024
 """Bytes of a request: 4 times the largest that the model's limits allow, an attested Decrypt."""
 
-_MAX_TARGET = 128
+MAX_NAME = 128
+"""Characters of an operation's name that are looked at and recorded; the longest known has 35."""
 
 
 async def handle(kms: KMS, caller: Caller, request: Request, target: str, region: str) -> Response:
@@ -58,7 +59,7 @@ def error_body(error: KMSError) -> bytes:
 async def _answer(
     kms: KMS, caller: Caller, body: bytes, target: str, region: str, request_id: str
 ) -> Mapping[str, Any]:
-    operation = target.removeprefix(TARGET)[:_MAX_TARGET]
+    operation = target.removeprefix(TARGET)[:MAX_NAME]
     found = OPERATIONS.get(operation)
     try:
         if found is None or not target.startswith(TARGET):

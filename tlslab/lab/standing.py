@@ -96,6 +96,7 @@ async def standing_lab(
     state that cannot be used, NetworkError for an address that cannot.
     """
     kept = StateFolder(state)
+    kept.check_whole()
     root = await kept.open_root_of_trust()
     settings = kept.settings(root, kept.open_identities(), domains=DOMAINS)
     folder = state / "ca"

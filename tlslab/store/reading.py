@@ -74,7 +74,7 @@ class Reading(Buckets):
             if record.layout is not None:
                 holding = partial(self._held_parts, record.uid, keys)
                 return StoredObject(info, record.layout, holding, self._in_thread)
-            source = await self._open_single(record, keys)
+            source = await self._open(record, keys)
             if source is not None:
                 layout = Layout.of([(1, record.size)])
                 return StoredObject(info, layout, _already_open, self._in_thread, source, 1)
@@ -173,7 +173,8 @@ class Reading(Buckets):
 
         return await self.database.read(read)
 
-    async def _open_single(self, record: ObjectRecord, keys: DataKeys) -> Source | None:
+    async def _open(self, record: ObjectRecord | PartRecord, keys: DataKeys) -> Source | None:
+        """The one piece of an object or part; None if its blob is gone."""
         opening = partial(
             open_piece,
             self._files,
@@ -207,19 +208,7 @@ class Reading(Buckets):
 
         async def open_part(number: int) -> Source:
             record = records.get(number)
-            source = None
-            if record is not None:
-                source = await self._in_thread(
-                    partial(
-                        open_piece,
-                        self._files,
-                        keys,
-                        record.piece,
-                        size=record.size,
-                        blob=record.blob,
-                        inline=record.inline,
-                    )
-                )
+            source = None if record is None else await self._open(record, keys)
             if source is None:
                 raise _gone()
             return source
